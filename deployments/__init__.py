@@ -1,0 +1,1 @@
+"""SatDaemon: deployments."""

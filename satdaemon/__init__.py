@@ -1,0 +1,3 @@
+"""SatDaemon: automatic Sentinel-1 InSAR production."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,109 @@
+"""Every error that SatDaemon raises on purpose. Each class knows what the job engine does with it.
+
+SatDaemonError
+ ├─ ConfigError          a setting is wrong: the operator changes it             FAIL
+ ├─ RequestError         a caller asked for something that cannot be done        FAIL
+ ├─ DataError            an input is unusable; the same input fails again         FAIL
+ │   └─ CorruptProduct   a file is not what its name, size or checksum says       FAIL
+ ├─ ProcessingError      the numbers do not allow a result (e.g. ESD incoherent)  FAIL
+ ├─ NotUsable            a rule leaves this date or pair out, with the reason     EXCLUDE
+ ├─ NotReady             an input does not exist yet (an orbit, a disk): later    WAIT
+ ├─ TransientError       may pass by itself                                       RETRY
+ │   ├─ ArchiveError     an archive did not answer as it should                   RETRY
+ │   ├─ MachineLost      the machine or worker of a job went away                 RETRY
+ │   ├─ OutOfMemory      the job needed more memory than it was given             RETRY
+ │   └─ TimeLimit        the job ran longer than its limit                        RETRY
+ ├─ LeaseLost            somebody else holds the job now: discard the output      DISCARD
+ └─ Cancelled            the operator stopped the job                             DISCARD
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Disposition(StrEnum):
+    """What the engine does with a job that ended with an error."""
+
+    FAIL = "fail"
+    RETRY = "retry"
+    WAIT = "wait"
+    EXCLUDE = "exclude"
+    DISCARD = "discard"
+
+
+class SatDaemonError(Exception):
+    """Base of all errors raised on purpose. Messages say what was expected, what was found, what to do."""
+
+    disposition: ClassVar[Disposition] = Disposition.FAIL
+
+
+class ConfigError(SatDaemonError):
+    """A setting in satdaemon.cfg is missing, unknown or out of bounds."""
+
+
+class RequestError(SatDaemonError):
+    """What was asked for cannot be done; the message says what can."""
+
+
+class DataError(SatDaemonError):
+    """An input cannot be used, and trying again with the same input would fail again."""
+
+
+class CorruptProduct(DataError):
+    """A product file is not what its name, size, checksum or manifest says."""
+
+
+class ProcessingError(SatDaemonError):
+    """The input is readable but does not allow a result."""
+
+
+class NotUsable(SatDaemonError):
+    """A rule leaves this date or pair out; the message is the reason shown to the operator."""
+
+    disposition = Disposition.EXCLUDE
+
+
+class NotReady(SatDaemonError):
+    """Something that the job needs does not exist yet. Costs no try."""
+
+    disposition = Disposition.WAIT
+
+    def __init__(self, message: str, *, retry_after_s: float = 3600.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TransientError(SatDaemonError):
+    """An error that may pass by itself."""
+
+    disposition = Disposition.RETRY
+
+
+class ArchiveError(TransientError):
+    """An archive did not answer, or not as it should."""
+
+
+class MachineLost(TransientError):
+    """The machine, worker or process that held a job went away."""
+
+
+class OutOfMemory(TransientError):
+    """The job was stopped because it used more memory than it was given."""
+
+
+class TimeLimit(TransientError):
+    """The job was stopped because it ran longer than its time limit."""
+
+
+class LeaseLost(SatDaemonError):
+    """Another attempt holds the job: stop, and discard the output."""
+
+    disposition = Disposition.DISCARD
+
+
+class Cancelled(SatDaemonError):
+    """The operator stopped the job."""
+
+    disposition = Disposition.DISCARD

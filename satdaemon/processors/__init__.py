@@ -1,0 +1,5 @@
+"""What runs a stage: the built-in processors, or a site's own program."""
+
+from satdaemon.processors.base import Processor, Report, write_metadata
+
+__all__ = ["Processor", "Report", "write_metadata"]

@@ -1,0 +1,1 @@
+"""The open default processors, one file a stage."""
