@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, NamedTuple, Self
 
-from satdaemon.errors import RequestError
+from satdaemon.errors import Disposition, NotReady, RequestError, SatDaemonError
 from satdaemon.status import RowKind, Stage
 
 REPEAT_ORBITS = 175
@@ -170,20 +171,38 @@ class StageInput:
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back equal."""
         return {
-            "job_id": self.job_id, "attempt": self.attempt, "stage": self.stage.value, "kind": self.kind.value,
+            "job_id": self.job_id,
+            "attempt": self.attempt,
+            "stage": self.stage.value,
+            "kind": self.kind.value,
             "frame": {
-                "id": self.frame.id, "track": self.frame.track, "orbit_direction": self.frame.orbit_direction,
+                "id": self.frame.id,
+                "track": self.frame.track,
+                "orbit_direction": self.frame.orbit_direction,
                 "bursts": [
-                    {"id": b.id, "track": b.track, "orbit_direction": b.orbit_direction, "anx": b.anx,
-                     "swath": b.swath, "esa_id": b.esa_id, "footprint": [list(p) for p in b.footprint]}
+                    {
+                        "id": b.id,
+                        "track": b.track,
+                        "orbit_direction": b.orbit_direction,
+                        "anx": b.anx,
+                        "swath": b.swath,
+                        "esa_id": b.esa_id,
+                        "footprint": [list(p) for p in b.footprint],
+                    }
                     for b in self.frame.bursts
                 ],
             },
-            "master_date": self.master_date.isoformat(), "date1": _iso(self.date1), "date2": _iso(self.date2),
-            "out_dir": str(self.out_dir), "inputs": {k: str(v) for k, v in self.inputs.items()},
-            "scenes": [_scene_to_json(s) for s in self.scenes], "settings": dict(self.settings),
-            "paths": {k: str(v) for k, v in self.paths.items()}, "polarisation": self.polarisation,
-            "cores": self.cores, "memory_gb": self.memory_gb,
+            "master_date": self.master_date.isoformat(),
+            "date1": _iso(self.date1),
+            "date2": _iso(self.date2),
+            "out_dir": str(self.out_dir),
+            "inputs": {k: str(v) for k, v in self.inputs.items()},
+            "scenes": [_scene_to_json(s) for s in self.scenes],
+            "settings": dict(self.settings),
+            "paths": {k: str(v) for k, v in self.paths.items()},
+            "polarisation": self.polarisation,
+            "cores": self.cores,
+            "memory_gb": self.memory_gb,
         }
 
     @classmethod
@@ -191,19 +210,25 @@ class StageInput:
         """Inverse of `to_json`."""
         frame = value["frame"]
         bursts = tuple(
-            Burst(**{**b, "footprint": tuple((float(x), float(y)) for x, y in b["footprint"])})
-            for b in frame["bursts"]
+            Burst(**{**b, "footprint": tuple((float(x), float(y)) for x, y in b["footprint"])}) for b in frame["bursts"]
         )
         return cls(
-            job_id=value["job_id"], attempt=value["attempt"], stage=Stage(value["stage"]),
+            job_id=value["job_id"],
+            attempt=value["attempt"],
+            stage=Stage(value["stage"]),
             kind=RowKind(value["kind"]),
             frame=Frame(frame["id"], frame["track"], frame["orbit_direction"], bursts),
             master_date=date.fromisoformat(value["master_date"]),
-            date1=_date(value["date1"]), date2=_date(value["date2"]), out_dir=Path(value["out_dir"]),
+            date1=_date(value["date1"]),
+            date2=_date(value["date2"]),
+            out_dir=Path(value["out_dir"]),
             inputs={k: Path(v) for k, v in value["inputs"].items()},
-            scenes=tuple(_scene_from_json(s) for s in value["scenes"]), settings=dict(value["settings"]),
-            paths={k: Path(v) for k, v in value["paths"].items()}, polarisation=value["polarisation"],
-            cores=value["cores"], memory_gb=value["memory_gb"],
+            scenes=tuple(_scene_from_json(s) for s in value["scenes"]),
+            settings=dict(value["settings"]),
+            paths={k: Path(v) for k, v in value["paths"].items()},
+            polarisation=value["polarisation"],
+            cores=value["cores"],
+            memory_gb=value["memory_gb"],
         )
 
 
@@ -222,16 +247,62 @@ class StageResult:
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back equal."""
-        return {"files": list(self.files), "metrics": dict(self.metrics), "warnings": list(self.warnings),
-                "scenes": [_scene_to_json(s) for s in self.scenes],
-                "processor": self.processor, "processor_version": self.processor_version}
+        return {
+            "files": list(self.files),
+            "metrics": dict(self.metrics),
+            "warnings": list(self.warnings),
+            "scenes": [_scene_to_json(s) for s in self.scenes],
+            "processor": self.processor,
+            "processor_version": self.processor_version,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        return cls(tuple(value["files"]), dict(value["metrics"]), tuple(value["warnings"]),
-                   tuple(_scene_from_json(s) for s in value["scenes"]),
-                   value["processor"], value["processor_version"])
+        return cls(
+            tuple(value["files"]),
+            dict(value["metrics"]),
+            tuple(value["warnings"]),
+            tuple(_scene_from_json(s) for s in value["scenes"]),
+            value["processor"],
+            value["processor_version"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job cost."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_gb: float = 0.0
+    read_bytes: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a job ended that did not finish."""
+
+    error_class: str
+    message: str
+    traceback: str
+    disposition: Disposition
+    retry_after_s: float | None = None
+    return_code: int | None = None
+    signal: int | None = None
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> Self:
+        """The failure that an exception stands for; anything not of `satdaemon.errors` is a bug and fails."""
+        disposition = error.disposition if isinstance(error, SatDaemonError) else Disposition.FAIL
+        return cls(
+            error_class=type(error).__name__,
+            message=str(error) or type(error).__name__,
+            traceback="".join(format_exception(error)),
+            disposition=disposition,
+            retry_after_s=error.retry_after_s if isinstance(error, NotReady) else None,
+        )
 
 
 def _iso(day: date | None) -> str | None:
@@ -244,19 +315,30 @@ def _date(text: str | None) -> date | None:
 
 def _scene_to_json(scene: Scene) -> dict[str, Any]:
     return {
-        "id": scene.id, "date": scene.date.isoformat(), "start_utc": scene.start_utc.isoformat(),
-        "stop_utc": scene.stop_utc.isoformat(), "platform": scene.platform,
-        "absolute_orbit": scene.absolute_orbit, "track": scene.track, "orbit_direction": scene.orbit_direction,
-        "proc_utc": None if scene.proc_utc is None else scene.proc_utc.isoformat(), "url": scene.url,
-        "path": None if scene.path is None else str(scene.path), "size": scene.size, "checksum": scene.checksum,
+        "id": scene.id,
+        "date": scene.date.isoformat(),
+        "start_utc": scene.start_utc.isoformat(),
+        "stop_utc": scene.stop_utc.isoformat(),
+        "platform": scene.platform,
+        "absolute_orbit": scene.absolute_orbit,
+        "track": scene.track,
+        "orbit_direction": scene.orbit_direction,
+        "proc_utc": None if scene.proc_utc is None else scene.proc_utc.isoformat(),
+        "url": scene.url,
+        "path": None if scene.path is None else str(scene.path),
+        "size": scene.size,
+        "checksum": scene.checksum,
     }
 
 
 def _scene_from_json(value: Mapping[str, Any]) -> Scene:
-    return Scene(**{
-        **value, "date": date.fromisoformat(value["date"]),
-        "start_utc": datetime.fromisoformat(value["start_utc"]),
-        "stop_utc": datetime.fromisoformat(value["stop_utc"]),
-        "proc_utc": None if value["proc_utc"] is None else datetime.fromisoformat(value["proc_utc"]),
-        "path": None if value["path"] is None else Path(value["path"]),
-    })
+    return Scene(
+        **{
+            **value,
+            "date": date.fromisoformat(value["date"]),
+            "start_utc": datetime.fromisoformat(value["start_utc"]),
+            "stop_utc": datetime.fromisoformat(value["stop_utc"]),
+            "proc_utc": None if value["proc_utc"] is None else datetime.fromisoformat(value["proc_utc"]),
+            "path": None if value["path"] is None else Path(value["path"]),
+        }
+    )

@@ -39,8 +39,13 @@ class Processor(Protocol):
 
 
 def write_metadata(
-    job: StageInput, *, processor: str, version: str, files: Mapping[str, Mapping[str, Any]],
-    metrics: Mapping[str, float | int | str], extra: Mapping[str, Any] | None = None,
+    job: StageInput,
+    *,
+    processor: str,
+    version: str,
+    files: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, float | int | str],
+    extra: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `product.json`: what the product is, the unit, nodata and meaning of each file, and its provenance.
 
@@ -48,14 +53,18 @@ def write_metadata(
     """
     path = job.out_dir / METADATA_NAME
     document = {
-        "frame": job.frame.id, "stage": job.stage.value, "key": job.key,
+        "frame": job.frame.id,
+        "stage": job.stage.value,
+        "key": job.key,
         "master_date": job.master_date.isoformat(),
         "processor": {"name": processor, "version": version, "satdaemon": __version__},
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "inputs": {role: str(place) for role, place in sorted(job.inputs.items())},
         "scenes": [scene.id for scene in job.scenes],
-        "settings": dict(job.settings), "files": {k: dict(v) for k, v in files.items()},
-        "metrics": dict(metrics), **(extra or {}),
+        "settings": dict(job.settings),
+        "files": {k: dict(v) for k, v in files.items()},
+        "metrics": dict(metrics),
+        **(extra or {}),
     }
     path.write_text(json.dumps(document, indent=1, sort_keys=True, default=str) + "\n")
     return path

@@ -1,0 +1,107 @@
+"""[PARAMETERS], [PROC_MACHINES], [NETWORK] and [NOTIFY]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from satdaemon.config.base import MUST_EXIST, CommaList, OptionalPath, OptionalText, Section
+
+
+class Parameters(Section):
+    """Databases, places and addresses."""
+
+    database: str = Field(
+        "sqlite:///work/satdaemon.sqlite",
+        description="SQLAlchemy URL of the processing database: sqlite:///FILE or postgresql+psycopg2://USER@HOST/NAME.",
+    )
+    points_database: OptionalText = Field(
+        None, description="URL of the points database; empty: the processing database."
+    )
+    data_path: Path = Field(
+        Path("work/data"), description="Where product zips stand, in subdirectories named by track (T132)."
+    )
+    processing_path: Path = Field(
+        Path("work/processing"), description="Where products are made, one directory a frame."
+    )
+    log_path: Path = Field(Path("work/logs"), description="Where each job's whole output is kept.")
+    orbit_path: Path = Field(Path("work/orbits"), description="Where orbit files (.EOF) stand.")
+    dem: OptionalPath = Field(
+        None, description="DEM GeoTIFF, heights above the ellipsoid in metres.", json_schema_extra={MUST_EXIST: True}
+    )
+    software_path: CommaList = Field(
+        (), description="Directories put in front of PATH for the programs of `processor = command`."
+    )
+    polarisation: Literal["vv", "hh"] = Field("vv", description="Polarisation that is processed.")
+    prefect_api: str = Field("http://127.0.0.1:4200/api", description="Address of the Prefect server's API.")
+    dask_scheduler: str = Field("tcp://127.0.0.1:8786", description="Address of the Dask scheduler.")
+    work_pool: str = Field("satdaemon", description="Name of the Prefect work pool that frame flows run in.")
+    planner_interval_s: float = Field(300.0, ge=5, le=86400, description="Seconds between two scheduled plans.")
+    heartbeat_s: float = Field(10.0, ge=0.2, le=120, description="Seconds between two beats of a running job.")
+    lease_s: float = Field(
+        60.0, ge=1, le=3600, description="A job that has not beaten for so many seconds is lost and planned again."
+    )
+    frame_concurrency: int = Field(
+        32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."
+    )
+
+    @field_validator("database")
+    @classmethod
+    def _known_dialect(cls, value: str) -> str:
+        if not value.startswith(("sqlite:", "postgresql:", "postgresql+psycopg2:")):
+            raise ValueError("expected a URL that starts with sqlite: or postgresql+psycopg2:")
+        return value
+
+
+class Machine(Section):
+    """One processing machine: a Dask worker with resources."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
+    host: str = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65535)
+    cpu: float = Field(gt=0)
+    memory_gb: float = Field(gt=0)
+    disk: float = Field(100.0, gt=0)
+    start: Literal["local", "ssh", "systemd", "manual"] = "local"
+
+
+class MachineTable(Section):
+    """Parallel lists, one place a machine; a single value counts for all."""
+
+    names: CommaList = Field(("local1", "local2"), description="Names of the processing machines.")
+    hosts: CommaList = Field(("127.0.0.1",), description="Host name or address of each machine.")
+    ports: CommaList = Field(("0",), description="Port of each machine's Dask worker; 0: any free port.")
+    cpu: CommaList = Field(("1",), description="CPU cores that jobs may use on each machine.")
+    memory_gb: CommaList = Field(("4",), description="Memory that jobs may use on each machine, GB.")
+    disk: CommaList = Field(("100",), description="Disk I/O units of each machine, out of 100.")
+    start: CommaList = Field(
+        ("local",), description="How each worker is started: local (by `satdaemon up`), ssh, systemd or manual."
+    )
+
+
+class NetworkSettings(Section):
+    """Which dates become interferograms. A frame may override each."""
+
+    previous: int = Field(3, ge=1, le=20, description="Each date is paired with so many dates before it.")
+    annual_pairs: int = Field(2, ge=0, le=10, description="Long pairs close to one year, at most so many a date.")
+    annual_tolerance_days: int = Field(30, ge=1, le=120, description="How far from one year a long pair may be, days.")
+    max_days: int = Field(0, ge=0, description="Longest span of a short pair, days; 0: no limit.")
+    min_coverage: float = Field(
+        0.8, gt=0, le=1, description="Smallest share of the frame's bursts that a date must have to be used."
+    )
+    initial_stack: int = Field(
+        12, ge=3, le=200, description="Dates of the initial stack from which siblings are chosen."
+    )
+    reference_after_days: int = Field(
+        0, ge=0, description="The master is taken among dates at least so old, days; 0: any age."
+    )
+
+
+class NotifySettings(Section):
+    """Messages to people."""
+
+    urls: CommaList = Field((), description="Apprise URLs (Teams workflow, e-mail, ...) that get messages.")
+    group_s: float = Field(60.0, ge=0, le=86400, description="Equal messages within so many seconds become one.")
+    level: Literal["info", "warning", "error"] = Field("warning", description="Least level of message that is sent.")
