@@ -1,0 +1,1 @@
+"""Pure numerics of Sentinel-1 interferometry: files and arrays in, arrays out."""

@@ -1,0 +1,116 @@
+"""Burst ids: the rule that names a burst, ESA's relative burst id, and tolerant matching between dates.
+
+Sources: docs/glossary.md (burst id); Sentinel-1 Level 1 Detailed Algorithm Definition, section 9.25 (relative
+burst id), with the timing of one TOPS cycle from the annotation itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import shapely
+
+from satdaemon.domain import ORBIT_S, REPEAT_ORBITS, Burst
+
+ANX_PER_ORBIT = 10.0 * ORBIT_S
+"""Length of an orbit in the unit of `anx`, tenths of a second."""
+ANX_TOLERANCE = 3
+"""The same burst differs by 0 or 1 between dates, in January 2015 by up to 3; neighbours are 27 apart."""
+BURST_CYCLE_S = 2.758273
+PREAMBLE_S = 2.299849
+BURSTS_PER_REPEAT = 375887
+IW2_MID_FROM_SENSING_S = {"IW1": 0.832 + 0.539, "IW2": 0.539, "IW3": -0.539}
+"""From the sensing time of a burst to the middle of the IW2 burst of the same TOPS cycle, seconds."""
+
+_TRACK_OFFSET = {"S1A": 73, "S1B": 27, "S1C": 172, "S1D": 42}
+_S1C_LAST_ORBIT_BEFORE_MOVE = 8018
+_S1C_OFFSET_AFTER_MOVE = 99
+
+
+def track_of_orbit(platform: str, absolute_orbit: int) -> int:
+    """Relative orbit 1..175 of an absolute orbit; ValueError for a platform that is not Sentinel-1.
+
+    Sentinel-1C changed its place in the constellation after orbit 8018.
+    """
+    try:
+        offset = _TRACK_OFFSET[platform]
+    except KeyError:
+        raise ValueError(f"platform: expected one of {', '.join(_TRACK_OFFSET)}, got {platform!r}") from None
+    if platform == "S1C" and absolute_orbit > _S1C_LAST_ORBIT_BEFORE_MOVE:
+        offset = _S1C_OFFSET_AFTER_MOVE
+    return (absolute_orbit - offset) % REPEAT_ORBITS + 1
+
+
+def burst_id(track: int, azimuth_anx_time_s: float, swath: str) -> str:
+    """`{track}_{anx}_{swath}` with anx = round(10 (azimuthAnxTime mod orbit))."""
+    return f"{track}_{anx_of(azimuth_anx_time_s)}_{swath}"
+
+
+def anx_of(azimuth_anx_time_s: float) -> int:
+    """Tenths of a second since the ascending node, from the annotation's azimuthAnxTime (seconds)."""
+    return round(10.0 * (azimuth_anx_time_s % ORBIT_S))
+
+
+def track_of_burst(since_anx_s: float, start_track: int, stop_track: int) -> int:
+    """Track of one burst of a slice whose manifest says `start_track` and `stop_track`.
+
+    A slice that crosses the equator keeps counting from the node of its first line, so its bursts past one
+    orbit lie on the next track; a slice wholly after the crossing already carries the new track.
+    """
+    return start_track if start_track == stop_track or since_anx_s < ORBIT_S else stop_track
+
+
+def esa_burst_id(sensing_since_anx_s: float, swath: str, start_track: int, stop_track: int) -> int:
+    """ESA's relative burst id, 1..375887, the same for the three swaths of one TOPS cycle.
+
+    Parameters
+    ----------
+    sensing_since_anx_s
+        Sensing time of the burst's first line minus the annotation's ascendingNodeTime, seconds.
+    swath
+        IW1, IW2 or IW3.
+    start_track, stop_track
+        Relative orbits at the start and stop of the product, from the manifest.
+    """
+    iw1_start_s = sensing_since_anx_s + IW2_MID_FROM_SENSING_S[swath] - IW2_MID_FROM_SENSING_S["IW1"]
+    orbits_past = math.floor(iw1_start_s / ORBIT_S)
+    track = track_of_burst(iw1_start_s, start_track, stop_track)
+    mid_iw2_s = sensing_since_anx_s + IW2_MID_FROM_SENSING_S[swath] - orbits_past * ORBIT_S
+    cycles = math.floor((mid_iw2_s + (track - 1) * ORBIT_S - PREAMBLE_S) / BURST_CYCLE_S)
+    return 1 + cycles % BURSTS_PER_REPEAT
+
+
+def anx_distance(a: int, b: int) -> float:
+    """Distance of two `anx` values in tenths of a second, the short way round the orbit."""
+    gap = abs(a - b) % ANX_PER_ORBIT
+    return min(gap, ANX_PER_ORBIT - gap)
+
+
+def footprints_overlap(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> bool:
+    """True where two (lon, lat) polygons share area; also across the date line. Unknown (empty) overlaps."""
+    if len(a) < 3 or len(b) < 3:
+        return True
+    shift = 360.0 * round((a[0][0] - b[0][0]) / 360.0)
+    moved = shapely.Polygon([(lon + shift, lat) for lon, lat in b])
+    return bool(shapely.Polygon(a).intersection(moved).area > 0.0)
+
+
+def is_same_burst(a: Burst, b: Burst) -> bool:
+    """True where two bursts of different dates are the same piece of the acquisition pattern.
+
+    Same swath and track, `anx` within 3 tenths of a second (wrapping at one orbit), overlapping footprints.
+    Within the tolerance of the equator the track may have been counted on either side.
+    """
+    if a.swath != b.swath or anx_distance(a.anx, b.anx) > ANX_TOLERANCE:
+        return False
+    near_node = min(a.anx, b.anx) <= ANX_TOLERANCE < abs(a.anx - b.anx)
+    if a.track != b.track and not (near_node and (a.track - b.track) % REPEAT_ORBITS in (1, REPEAT_ORBITS - 1)):
+        return False
+    return footprints_overlap(a.footprint, b.footprint)
+
+
+def match_burst(burst: Burst, candidates: Iterable[Burst]) -> Burst | None:
+    """The candidate that is the same burst (`is_same_burst`), the nearest in anx; None where there is none."""
+    same = [c for c in candidates if is_same_burst(burst, c)]
+    return min(same, key=lambda c: anx_distance(burst.anx, c.anx), default=None)
