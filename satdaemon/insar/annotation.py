@@ -74,7 +74,7 @@ def valid_window(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[tup
 
 
 def read_bursts(root: Element, tracks: tuple[int, int], orbit_direction: str) -> list[SafeBurst]:
-    """All bursts of the swath.
+    """All bursts of the swath; none where the product was cut down to bursts of other swaths.
 
     Parameters
     ----------
@@ -90,13 +90,16 @@ def read_bursts(root: Element, tracks: tuple[int, int], orbit_direction: str) ->
     ValueError
         An element is missing or is not a number or time.
     """
+    elements = root.findall("swathTiming/burstList/burst")
+    if not elements:
+        return []
     swath = text_of(root, "adsHeader/swath")
     node_utc = iso_utc(text_of(root, "imageAnnotation/imageInformation/ascendingNodeTime"))
     line_s = float(text_of(root, "imageAnnotation/imageInformation/azimuthTimeInterval"))
     lines, samples = (int(text_of(root, f"swathTiming/{k}")) for k in ("linesPerBurst", "samplesPerBurst"))
     grid = _GeolocationGrid(root)
     found = []
-    for index, burst in enumerate(root.iterfind("swathTiming/burstList/burst")):
+    for index, burst in enumerate(elements):
         azimuth_utc = iso_utc(text_of(burst, "azimuthTime"))
         sensing_utc = iso_utc(text_of(burst, "sensingTime"))
         anx_time_s = float(text_of(burst, "azimuthAnxTime"))
@@ -112,8 +115,6 @@ def read_bursts(root: Element, tracks: tuple[int, int], orbit_direction: str) ->
             valid_lines=rows, valid_samples=cols,
             footprint=grid.footprint(index * lines, lines, rows, cols, azimuth_utc, line_s),
         ))
-    if not found:
-        raise ValueError("swathTiming/burstList holds no burst")
     return found
 
 

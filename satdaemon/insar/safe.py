@@ -121,6 +121,8 @@ def read_container(container: Container) -> SafeProduct:
         pol = next(p for p in POLARISATION_ORDER if (swath, p) in annotations)
         root = parse_xml(container, annotations[swath, pol])
         bursts += _bursts(container, annotations[swath, pol], root, manifest)
+    if not bursts:
+        raise CorruptProduct(f"{container.path}: its annotation lists no burst")
     wanted = [f for f in manifest.files if f.startswith("measurement/") or ANNOTATION_NAME.match(f)]
     return SafeProduct(
         id=name, path=container.path, platform=match["platform"], start_utc=manifest.start_utc,
