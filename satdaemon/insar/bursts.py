@@ -1,4 +1,4 @@
-"""Burst ids: the rule that names a burst, ESA's relative burst id, and tolerant matching between dates.
+"""Burst ids: the rule that names a burst, and ESA's relative burst id. Matching is `planning.bursts`.
 
 Sources: docs/glossary.md (burst id); Sentinel-1 Level 1 Detailed Algorithm Definition, section 9.25 (relative
 burst id), with the timing of one TOPS cycle from the annotation itself.
@@ -7,16 +7,9 @@ burst id), with the timing of one TOPS cycle from the annotation itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 
-import shapely
+from satdaemon.domain import ORBIT_S, REPEAT_ORBITS
 
-from satdaemon.domain import ORBIT_S, REPEAT_ORBITS, Burst
-
-ANX_PER_ORBIT = 10.0 * ORBIT_S
-"""Length of an orbit in the unit of `anx`, tenths of a second."""
-ANX_TOLERANCE = 3
-"""The same burst differs by 0 or 1 between dates, in January 2015 by up to 3; neighbours are 27 apart."""
 BURST_CYCLE_S = 2.758273
 PREAMBLE_S = 2.299849
 BURSTS_PER_REPEAT = 375887
@@ -79,38 +72,3 @@ def esa_burst_id(sensing_since_anx_s: float, swath: str, start_track: int, stop_
     mid_iw2_s = sensing_since_anx_s + IW2_MID_FROM_SENSING_S[swath] - orbits_past * ORBIT_S
     cycles = math.floor((mid_iw2_s + (track - 1) * ORBIT_S - PREAMBLE_S) / BURST_CYCLE_S)
     return 1 + cycles % BURSTS_PER_REPEAT
-
-
-def anx_distance(a: int, b: int) -> float:
-    """Distance of two `anx` values in tenths of a second, the short way round the orbit."""
-    gap = abs(a - b) % ANX_PER_ORBIT
-    return min(gap, ANX_PER_ORBIT - gap)
-
-
-def footprints_overlap(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> bool:
-    """True where two (lon, lat) polygons share area; also across the date line. Unknown (empty) overlaps."""
-    if len(a) < 3 or len(b) < 3:
-        return True
-    shift = 360.0 * round((a[0][0] - b[0][0]) / 360.0)
-    moved = shapely.Polygon([(lon + shift, lat) for lon, lat in b])
-    return bool(shapely.Polygon(a).intersection(moved).area > 0.0)
-
-
-def is_same_burst(a: Burst, b: Burst) -> bool:
-    """True where two bursts of different dates are the same piece of the acquisition pattern.
-
-    Same swath and track, `anx` within 3 tenths of a second (wrapping at one orbit), overlapping footprints.
-    Within the tolerance of the equator the track may have been counted on either side.
-    """
-    if a.swath != b.swath or anx_distance(a.anx, b.anx) > ANX_TOLERANCE:
-        return False
-    near_node = min(a.anx, b.anx) <= ANX_TOLERANCE < abs(a.anx - b.anx)
-    if a.track != b.track and not (near_node and (a.track - b.track) % REPEAT_ORBITS in (1, REPEAT_ORBITS - 1)):
-        return False
-    return footprints_overlap(a.footprint, b.footprint)
-
-
-def match_burst(burst: Burst, candidates: Iterable[Burst]) -> Burst | None:
-    """The candidate that is the same burst (`is_same_burst`), the nearest in anx; None where there is none."""
-    same = [c for c in candidates if is_same_burst(burst, c)]
-    return min(same, key=lambda c: anx_distance(burst.anx, c.anx), default=None)

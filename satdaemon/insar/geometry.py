@@ -6,6 +6,7 @@ Times are seconds since the epoch of an `OrbitArc`; positions Earth-fixed metres
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from eos.sar import range_doppler
@@ -30,7 +31,8 @@ class Track:
     """A satellite's path, continuous in time."""
 
     arc: OrbitArc
-    orbit: Orbit
+    orbit: Any
+    """eos.sar.orbit.Orbit, whose methods carry no types."""
 
     def position(self, time_s: Floats) -> Floats:
         """(n, 3) position at (n,) times."""
@@ -51,7 +53,7 @@ def fit_track(arc: OrbitArc) -> Track:
     """
     vectors = [StateVector(float(t), tuple(p), tuple(v))
                for t, p, v in zip(arc.time_s, arc.position_m, arc.velocity_m_s, strict=True)]
-    orbit = Orbit(vectors, min(MAX_DEGREE, 2 * len(vectors) - 3))
+    orbit: Any = Orbit(vectors, min(MAX_DEGREE, 2 * len(vectors) - 3))
     misfit = float(np.abs(np.asarray(orbit.evaluate(arc.time_s)) - arc.position_m).max())
     if misfit > MAX_MISFIT_M:
         raise DataError(f"orbit {arc.files or arc.type}: state vectors {misfit:.2f} m off a smooth orbit, "
