@@ -1,0 +1,146 @@
+"""An archive that is a directory of product zips, in any depth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from shapely.geometry import MultiPolygon, Polygon
+
+from satdaemon.archive import transfer
+from satdaemon.archive.base import Progress, no_progress
+from satdaemon.archive.product import QuickLook, quick_look, scene_of_name
+from satdaemon.archive.verify import algorithm_of, check_checksum, check_product, check_size, check_zip, found_at
+from satdaemon.domain import Frame, Scene
+from satdaemon.errors import ArchiveError, CorruptProduct, RequestError
+
+DAY_S = 86400.0
+SAME_PLACE_S = 60.0
+"""All satellites pass a place of a track at one time of the day (the repeat is 12 days); slices move by seconds."""
+
+
+class LocalArchive:
+    """Product zips below `path`, brought to the data directory by copy or hard link."""
+
+    name = "local"
+
+    def __init__(self, path: Path, transfer: Literal["copy", "link"] = "copy") -> None:
+        self.path = path
+        self.transfer = transfer
+
+    def search(self, frame: Frame) -> list[Scene]:
+        """Scenes of the frame's track and direction whose footprint meets the frame's, sorted by start.
+
+        Names and manifests are read, nothing else. A zip whose manifest cannot be read is listed too where its name puts
+        it on the track at the time of the day of the others: its date has to fail with a reason, not to be absent.
+        """
+        looks = [look for path in self._zips() if (look := self._look(path, frame)) is not None]
+        good = [look.scene for look in looks if not look.problem and _shows(look, frame)]
+        clocks = [scene.start_utc for scene in good]
+        bad = [look.scene for look in looks if look.problem and (not good or _near_one(look.scene.start_utc, clocks))]
+        unknown = [_directed(scene, frame.orbit_direction) for scene in bad]
+        return sorted([*good, *unknown], key=lambda s: (s.start_utc, s.id))
+
+    def fetch(self, scene: Scene, target_dir: Path, progress: Progress = no_progress) -> Scene:
+        """See `Archive.fetch`. A file that is there already and passes all checks is left as it is."""
+        source = self._source(scene)
+        with transfer.writing(target_dir):
+            target_dir.mkdir(parents=True, exist_ok=True)
+        target = target_dir / f"{scene.id}.zip"
+        if source.exists() and target.exists() and source.samefile(target):
+            with transfer.reading(source):
+                return check_product(target, scene, progress)
+        if (there := _valid(target, scene, progress)) is not None:
+            return there
+        with transfer.locked_part(target) as part:
+            # Another job may have brought it while this one waited for the lock.
+            if (there := _valid(target, scene, progress)) is not None:
+                part.unlink(missing_ok=True)
+                return there
+            try:
+                found = self._bring(source, part, scene, progress)
+            except BaseException as error:
+                if not isinstance(error, KeyboardInterrupt | SystemExit | ArchiveError):
+                    part.unlink(missing_ok=True)
+                raise
+            transfer.publish(part, target)
+        return found_at(scene, target, found.size or 0, found.checksum or "")
+
+    def _bring(self, source: Path, part: Path, scene: Scene, progress: Progress) -> Scene:
+        with transfer.reading(source):
+            size = check_size(source, scene.size)
+        if self.transfer == "link" and transfer.link(source, part):
+            with transfer.reading(source):
+                return check_product(part, scene, progress)
+        checksum = transfer.copy(source, part, algorithm_of(scene.checksum), lambda done: progress(done / 2))
+        check_checksum(source, scene.checksum, checksum)
+        try:
+            check_zip(part, scene.id, lambda done: progress(0.5 + done / 2))
+        except CorruptProduct as error:
+            # The part equals the source byte for byte: it is the archive's file that is bad.
+            raise CorruptProduct(str(error).replace(str(part), str(source))) from error
+        return found_at(scene, part, size, checksum)
+
+    def _source(self, scene: Scene) -> Path:
+        parts = urlsplit(scene.url)
+        if parts.scheme != "file":
+            raise RequestError(f"{scene.id}: expected a file:// address in the local archive, got {scene.url!r}")
+        return Path(unquote(parts.path))
+
+    def _zips(self) -> Iterator[Path]:
+        if not self.path.is_dir():
+            raise ArchiveError(f"{self.path}: expected the archive's directory (archive_path), found none; is its disk mounted?")
+
+        def unreadable(error: OSError) -> None:
+            raise ArchiveError(f"{error.filename}: this part of the archive cannot be read: {error}") from error
+
+        for folder, _, names in os.walk(self.path, onerror=unreadable, followlinks=True):
+            yield from (Path(folder) / name for name in names if name.endswith(".zip") and not name.startswith("."))
+
+    def _look(self, path: Path, frame: Frame) -> QuickLook | None:
+        named = scene_of_name(path)
+        # The slice may begin on the track before and cross the equator.
+        if named is None or named.track not in (frame.track, (frame.track - 2) % 175 + 1):
+            return None
+        with transfer.reading(path):
+            look = quick_look(path)
+        if look is None or look.scene.orbit_direction not in ("", frame.orbit_direction):
+            return None
+        return look
+
+
+def _valid(target: Path, scene: Scene, progress: Progress) -> Scene | None:
+    """The scene at `target` if it is there and passes all checks; a bad one is as good as none."""
+    try:
+        return check_product(target, scene, progress)
+    except (FileNotFoundError, CorruptProduct):
+        return None
+
+
+def _shows(look: QuickLook, frame: Frame) -> bool:
+    squares = [Polygon(_unrolled(b.footprint, frame)) for b in frame.bursts if len(b.footprint) >= 3]
+    if not squares or len(look.footprint) < 3:
+        return True
+    seen = Polygon(_unrolled(look.footprint, frame)).convex_hull
+    return any(seen.intersects(square.convex_hull) for square in MultiPolygon(squares).geoms)
+
+
+def _unrolled(corners: Iterable[tuple[float, float]], frame: Frame) -> list[tuple[float, float]]:
+    lon0 = next(b.footprint[0][0] for b in frame.bursts if b.footprint)
+    return [((lon - lon0 + 180) % 360 - 180, lat) for lon, lat in corners]
+
+
+def _near_one(moment: datetime, clocks: Iterable[datetime]) -> bool:
+    def apart_s(other: datetime) -> float:
+        return abs(((moment - other).total_seconds() + DAY_S / 2) % DAY_S - DAY_S / 2)
+
+    return any(apart_s(other) <= SAME_PLACE_S for other in clocks)
+
+
+def _directed(scene: Scene, direction: str) -> Scene:
+    return replace(scene, orbit_direction=direction)
