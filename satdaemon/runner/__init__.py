@@ -1,0 +1,32 @@
+"""Runs one job on a machine: a child process under a guard, beats, limits, publication, judgement.
+
+The parts below import little, so that a guard starts in a few hundredths of a second; `run_job` loads the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def run_job(
+    config_path: str,
+    job_id: int,
+    attempt: int,
+    context: Mapping[str, Any],
+    stopped: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Run a granted job to its end and record that end in the database. See `satdaemon.runner.job.run_job`."""
+    from satdaemon.runner.job import run_job as run
+
+    return run(config_path, job_id, attempt, context, stopped)
+
+
+def warm_up(config_path: str, cores: int = 1) -> None:
+    """Start this process's fork server now, so that its first built-in job starts as fast as the others."""
+    from satdaemon.runner.launch import fork_server
+
+    fork_server(cores).start()
+
+
+__all__ = ["run_job", "warm_up"]

@@ -1,0 +1,166 @@
+"""The worker's side of a guard: start a program under one, hear how it ends, end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from satdaemon.runner.order import Ended, Order
+from satdaemon.runner.server import JOB
+
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class GuardLost(ConnectionError):
+    """The guard went away without saying how its program ended."""
+
+
+class Child:
+    """A program under guard. The connection is its life: closed, the guard ends the program."""
+
+    def __init__(self, control: socket.socket, order: Order) -> None:
+        self.control = control
+        self.pid: int | None = None
+        self._buffer = b""
+        self._ended: Ended | None = None
+        control.sendall(order.encode())
+
+    def wait(self, timeout_s: float) -> Ended | None:
+        """How the program ended, or None where it still runs after `timeout_s`. GuardLost where nobody can say."""
+        deadline = time.monotonic() + timeout_s
+        while self._ended is None:
+            ready, _, _ = select.select([self.control], [], [], max(deadline - time.monotonic(), 0.0))
+            if not ready:
+                return None
+            self._hear()
+        return self._ended
+
+    def _hear(self) -> None:
+        try:
+            chunk = self.control.recv(1 << 16)
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:
+            raise GuardLost("the job's guard went away")
+        *lines, self._buffer = (self._buffer + chunk).split(b"\n")
+        for line in lines:
+            value: Mapping[str, Any] = json.loads(line)
+            if "started" in value:
+                self.pid = value["started"]["pid"]
+            if "ended" in value:
+                self._ended = Ended(**value["ended"])
+
+    def stop(self) -> None:
+        """Ask the guard to end the program: SIGTERM, then SIGKILL after the order's grace."""
+        try:
+            self.control.sendall(b"stop\n")
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        """Let go; a program that still runs is ended by its guard."""
+        self.control.close()
+
+
+class ForkServer:
+    """This process's fork server, restarted when it has died."""
+
+    def __init__(self, cores: int) -> None:
+        self.cores = cores
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def start(self) -> None:
+        """Start the server where none lives; it loads while the caller goes on."""
+        with self._lock:
+            self._ensure()
+
+    def _ensure(self) -> socket.socket:
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        if self._control is not None:
+            self._control.close()
+        ours, theirs = socket.socketpair()
+        environment = dict(os.environ, NUMBA_NUM_THREADS=str(max(self.cores, 1)), **dict.fromkeys(_ONE_THREAD, "1"))
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "satdaemon.runner.server", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        self._control = ours
+        return ours
+
+    def connect(self) -> socket.socket:
+        """A connection to a guard that the server forks. OSError where the server cannot be reached."""
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            try:
+                socket.send_fds(self._ensure(), [JOB], [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        return ours
+
+    def close(self) -> None:
+        """End the server; guards that live go on."""
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+            if self._process is not None:
+                self._process.wait(10)
+            self._control = self._process = None
+
+
+_server: ForkServer | None = None
+_server_lock = threading.Lock()
+
+
+def fork_server(cores: int = 1) -> ForkServer:
+    """The fork server of this process; `cores` counts where it is made by this call."""
+    global _server
+    with _server_lock:
+        if _server is None:
+            _server = ForkServer(cores)
+        return _server
+
+
+def start_builtin(order: Order) -> Child:
+    """Run a built-in processor in a fork of the fork server, or in a plain interpreter where that fails."""
+    server = fork_server()
+    try:
+        child = Child(server.connect(), order)
+        while child.pid is None and child.wait(0.05) is None:
+            continue
+    except OSError:
+        return start_program(_as_program(order))
+    return child
+
+
+def _as_program(order: Order) -> Order:
+    argv = (sys.executable, "-m", "satdaemon.runner.child", order.input_path)
+    return Order(**{**{name: getattr(order, name) for name in Order.__slots__}, "argv": argv})
+
+
+def start_program(order: Order) -> Child:
+    """Run any program under a guard of its own."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        guard = subprocess.Popen(
+            [sys.executable, "-m", "satdaemon.runner.guard", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    threading.Thread(target=guard.wait, name="guard-wait", daemon=True).start()
+    return Child(ours, order)

@@ -1,0 +1,116 @@
+"""How a child's end is judged: by its last word where it left one, else by return code, signal and what killed it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+from satdaemon.config import StageSettings
+from satdaemon.domain import Failure, StageInput, StageResult
+from satdaemon.errors import (
+    Cancelled,
+    Disposition,
+    LeaseLost,
+    MachineLost,
+    OutOfMemory,
+    ProcessingError,
+    SatDaemonError,
+    TimeLimit,
+    TransientError,
+)
+from satdaemon.joblog import Event
+from satdaemon.processors.command import EX_TEMPFAIL, collect
+from satdaemon.runner.order import Ended
+
+_TAIL_LINES = 20
+_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
+_ALMOST_ALL = 0.8
+
+
+def judge_builtin(job: StageInput, ended: Ended, result_path: Path, log: Path) -> StageResult | Failure:
+    """The result or failure that a built-in processor left, or what its silence means."""
+    if ended.killed_for is None and result_path.exists():
+        value = json.loads(result_path.read_text())
+        if value["ok"]:
+            return StageResult.from_json(value["result"])
+        said = value["failure"]
+        return Failure(
+            said["error_class"],
+            said["message"],
+            said["traceback"],
+            Disposition(said["disposition"]),
+            said["retry_after_s"],
+            ended.return_code,
+            ended.signal,
+        )
+    return _silent(job, ended, log, "the processor ended without a result")
+
+
+def judge_command(
+    job: StageInput, settings: StageSettings, ended: Ended, log: Path, warnings: tuple[str, ...], error: Event | None
+) -> StageResult | Failure:
+    """The result of a site's program, or its failure by return code, signal and outputs."""
+    if ended.killed_for is None and ended.return_code == 0:
+        try:
+            return collect(job, settings, warnings)
+        except SatDaemonError as problem:
+            return _failure(problem, ended)
+    if ended.killed_for is None and ended.return_code is not None:
+        message = error.message if error is not None else f"the command ended with return code {ended.return_code}"
+        kind = TransientError if ended.return_code == EX_TEMPFAIL else ProcessingError
+        trace = error.traceback if error is not None and error.traceback else _tail(log)
+        return _failure(kind(message), ended, trace)
+    return _silent(job, ended, log, "the command was stopped")
+
+
+def stopped(reason: str, ended: Ended | None) -> Failure:
+    """The failure that stands for an order to stop: `lost`, `cancelled` or `abandoned`."""
+    if reason == "lost":
+        return _failure(LeaseLost("another attempt holds the job"), ended)
+    if reason == "cancelled":
+        return _failure(Cancelled("an operator stopped the job"), ended)
+    return Failure("Abandoned", "nobody waits for the job any more: its flow run ended", "", Disposition.WAIT, 0.0)
+
+
+def _silent(job: StageInput, ended: Ended, log: Path, what: str) -> Failure:
+    trace = _tail(log)
+    if ended.killed_for == "memory":
+        return _failure(
+            OutOfMemory(
+                f"the job was stopped: expected at most {job.memory_gb:g} GB of memory, got {ended.peak_memory_gb:.2f} GB"
+            ),
+            ended,
+            trace,
+        )
+    if ended.killed_for == "time":
+        return _failure(TimeLimit(f"the job was stopped after {ended.wall_s / 3600:.2f} h, its time limit"), ended, trace)
+    if ended.signal == signal.SIGKILL and ended.peak_memory_gb > _ALMOST_ALL * job.memory_gb:
+        return _failure(OutOfMemory(f"{what}: killed near its memory limit of {job.memory_gb:g} GB"), ended, trace)
+    if ended.signal in _OUTSIDE:
+        name = signal.Signals(ended.signal or 0).name
+        return _failure(MachineLost(f"{what}: {name} came from outside"), ended, trace)
+    how = f"signal {ended.signal}" if ended.signal is not None else f"return code {ended.return_code}"
+    return _failure(ProcessingError(f"{what}: {how}"), ended, trace)
+
+
+def _failure(error: SatDaemonError, ended: Ended | None, trace: str = "") -> Failure:
+    return Failure(
+        type(error).__name__,
+        str(error),
+        trace,
+        error.disposition,
+        None,
+        None if ended is None else ended.return_code,
+        None if ended is None else ended.signal,
+    )
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(log.stat().st_size - 8192, 0))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(lines[-_TAIL_LINES:])

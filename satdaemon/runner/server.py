@@ -1,0 +1,129 @@
+"""The fork server: heavy libraries loaded once, a guard forked for each built-in job.
+
+    python -m satdaemon.runner.server FD     FD is the worker's end of a socket pair
+
+The server is a single thread and stays so: nothing that starts threads or a parallel numba region may run in it.
+For each job the worker sends one byte with a socket attached; the guard that is forked reads its order from that
+socket and answers on it. The server ends when the worker does. Guards outlive it: each ends by its own control
+connection.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+READY = b"R"
+JOB = b"J"
+HEAVY = (
+    "numpy",
+    "scipy.sparse",
+    "scipy.ndimage",
+    "numba",
+    "rasterio",
+    "zarr",
+    "shapely",
+    "eos.sar",
+    "whirlwind",
+    "satdaemon.config",
+    "satdaemon.db",
+    "satdaemon.runner.child",
+    "satdaemon.processors.builtin.download",
+    "satdaemon.processors.builtin.slc",
+    "satdaemon.processors.builtin.satsar",
+    "satdaemon.processors.builtin.coherence",
+    "satdaemon.processors.builtin.unwrap",
+    "satdaemon.processors.builtin.timeseries",
+    "satdaemon.processors.builtin.ingest",
+)
+
+
+def load(names: tuple[str, ...] = HEAVY) -> None:
+    """Import what jobs need. What cannot be imported is said here, and fails the job that needs it."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(f"fork server: {name} is not loaded: {error}", file=sys.stderr, flush=True)
+
+
+def serve(control: socket.socket) -> None:
+    """Fork a guard for each socket that arrives, until the worker's end closes."""
+    wake, wake_end = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(wake_end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    control.sendall(READY)
+    while True:
+        ready, _, _ = select.select([control, wake], [], [])
+        if wake in ready:
+            os.read(wake, 4096)
+            _reap()
+        if control in ready:
+            word, fds, _, _ = socket.recv_fds(control, 1, 1)
+            if not word:
+                return
+            for fd in fds:
+                _fork_guard(fd, (control.fileno(), wake, wake_end))
+                os.close(fd)
+
+
+def _fork_guard(fd: int, close: tuple[int, ...]) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork():
+        return
+    try:
+        signal.set_wakeup_fd(-1)
+        for other in close:
+            os.close(other)
+        from satdaemon.runner.child import process
+        from satdaemon.runner.guard import Guard
+        from satdaemon.runner.order import Order, read_line
+
+        connection = socket.socket(fileno=os.dup(fd))
+        os.close(fd)
+        Guard(connection, Order.decode(read_line(connection)), process).run()
+    except BaseException as error:
+        print(f"fork server: guard: {error!r}", file=sys.stderr, flush=True)
+        raise
+    finally:
+        os._exit(0)
+
+
+def _reap() -> None:
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+
+
+def main() -> None:
+    """Load, then serve the socket whose number is the only argument."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    os.setsid()
+    started = time.monotonic()
+    load()
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    gc.collect()
+    gc.freeze()  # what is loaded stays shared between the server and its forks
+    print(f"fork server: ready after {time.monotonic() - started:.1f} s, {threads} thread(s)", file=sys.stderr, flush=True)
+    if threads != 1:
+        raise SystemExit(f"fork server: expected one thread after loading, got {threads}: forks would not be safe")
+    serve(control)
+
+
+if __name__ == "__main__":
+    main()
