@@ -1,0 +1,9 @@
+"""Makes Sentinel-1 IW SLC archives whose ground motion, atmosphere and coherence are known.
+
+Shares no geometry with the processors: agreement between the two means something.
+"""
+
+from satdaemon.simulator.build import simulate
+from satdaemon.simulator.options import CASES, SimulationOptions
+
+__all__ = ["CASES", "SimulationOptions", "simulate"]
