@@ -1,0 +1,1 @@
+"""Benches: ratios within one run, never times alone."""
