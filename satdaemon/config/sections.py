@@ -43,6 +43,13 @@ class Parameters(Section):
     lease_s: float = Field(
         60.0, ge=1, le=3600, description="A job that has not beaten for so many seconds is lost and planned again."
     )
+    retry_first_s: float = Field(
+        15.0, ge=0, le=3600, description="Seconds until a job is tried again after an error that may pass; doubles a try."
+    )
+    retry_most_s: float = Field(3600.0, ge=0, le=86400, description="Longest wait between two tries, seconds.")
+    reserve_after_s: float = Field(
+        600.0, ge=0, description="A job that fits nowhere for so many seconds gets a machine kept free for it."
+    )
     frame_concurrency: int = Field(
         32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."
     )
