@@ -49,6 +49,10 @@ class BurstMeta:
     """(t0, c0, c1, ...): Doppler centroid in Hz, likewise."""
     timing: tuple[float, float, float]
     """(t0, a, b): zero-Doppler time minus annotated line time = a + b (slant range time - t0), seconds."""
+    range_band: float
+    """Processed range bandwidth over the sampling frequency."""
+    azimuth_band: float
+    """Processed azimuth bandwidth over the line frequency."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back equal."""
@@ -110,6 +114,7 @@ def burst_metas(root: Element, bursts: list[SafeBurst], scene: str) -> list[Burs
             wavelength_m=SPEED_OF_LIGHT_M_S / float(text_of(root, f"{general}/radarFrequency")),
             mid_range_s=near_s + burst.samples / 2 / sampling_hz, steering_rate_rad_s=float(steering),
             fm_rate=_nearest(rates, mid), doppler=_nearest(centroids, mid), timing=timing,
+            range_band=_bandwidth_hz(root, "range") / sampling_hz, azimuth_band=_bandwidth_hz(root, "azimuth") * line_s,
         ))
     return metas
 
@@ -145,6 +150,11 @@ def timing_offset(root: Element) -> tuple[float, float, float]:
     if abs(a) > line_s or abs(b) > 1.0:
         raise ValueError(f"geolocationGrid: its times are {a:.2e} s off the lines', more than a line; wrong ANX or grid")
     return mid, float(a), float(b)
+
+
+def _bandwidth_hz(root: Element, direction: str) -> float:
+    params = "imageAnnotation/processingInformation/swathProcParamsList/swathProcParams"
+    return float(text_of(root, f"{params}/{direction}Processing/processingBandwidth"))
 
 
 def _fm_rates(root: Element) -> list[tuple[datetime, tuple[float, ...]]]:
