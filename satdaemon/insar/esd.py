@@ -81,7 +81,9 @@ def double_difference(first: OverlapImage, second: OverlapImage, frequency_hz: N
 
 
 def join_cells(parts: Sequence[Cells]) -> Cells:
-    """The cells of several overlaps together."""
+    """The cells of several overlaps together; none where there is no overlap."""
+    if not parts:
+        return Cells(np.empty(0), np.empty(0), np.empty(0), 0)
     return Cells(np.concatenate([p.phase_rad for p in parts]), np.concatenate([p.frequency_hz for p in parts]),
                  np.concatenate([p.sd_rad for p in parts]), sum(p.total for p in parts))
 

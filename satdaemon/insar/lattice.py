@@ -119,6 +119,37 @@ def _lattice(rows: Floats, cols: Floats, heights: Floats, quantities: Sequence[F
                    np.ascontiguousarray(terms))
 
 
+def quantity_at(lattice: Lattice, quantity: int, window: Window, height_m: NDArray[np.float32]) -> Floats:
+    """One quantity over a window of the frame grid, at the given heights; NaN where the height is."""
+    out = np.empty(height_m.shape)
+    _quantity_at(lattice.terms[quantity : quantity + 1], (window.row - lattice.row0) / lattice.row_step,
+                 1.0 / lattice.row_step, (window.col - lattice.col0) / lattice.col_step, 1.0 / lattice.col_step,
+                 lattice.mid_m, 1.0 / lattice.half_m, height_m, out)
+    return out
+
+
+@kernel()
+def _quantity_at(terms: NDArray[np.float64], node_row: float, node_row_step: float, node_col: float,
+                 node_col_step: float, mid_m: float, per_half_m: float, height: NDArray[np.float32],
+                 out: NDArray[np.float64]) -> None:
+    nodes = np.empty((1, 3, terms.shape[3]))
+    last = terms.shape[3] - 2
+    for i in range(out.shape[0]):
+        interpolate_row(terms, node_row + i * node_row_step, nodes)
+        for j in range(out.shape[1]):
+            place = node_col + j * node_col_step
+            n = min(max(int(place), 0), last)
+            out[i, j] = between(nodes, 0, n, place - n, (height[i, j] - mid_m) * per_half_m)
+
+
+@kernel()
+def between(nodes: NDArray[np.float64], quantity: int, node: int, f: float, x: float) -> float:
+    """A quantity between node columns: `nodes[q, k, j]` are coefficients of x^k at node column j."""
+    left = nodes[quantity, 0, node] + x * (nodes[quantity, 1, node] + x * nodes[quantity, 2, node])
+    right = nodes[quantity, 0, node + 1] + x * (nodes[quantity, 1, node + 1] + x * nodes[quantity, 2, node + 1])
+    return float(left + f * (right - left))
+
+
 @kernel()
 def interpolate_row(terms: NDArray[np.float64], place: float, out: NDArray[np.float64]) -> None:
     """Height terms of every node column at a fractional node row: `out[q, k, j]`."""

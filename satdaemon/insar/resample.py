@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from satdaemon.insar.doppler import DopplerRamp
 from satdaemon.insar.grid import Window
 from satdaemon.insar.kernel import kernel
-from satdaemon.insar.lattice import Lattice, interpolate_row
+from satdaemon.insar.lattice import Lattice, between, interpolate_row
 from satdaemon.insar.swath import BurstMeta
 from satdaemon.insar.threads import in_threads
 
@@ -192,8 +192,8 @@ def _resample(real: NDArray[np.float32], imag: NDArray[np.float32], row0: float,
             if math.isnan(x):
                 out[i, j] = nothing
                 continue
-            line = row0 + i + shift + _value(nodes, 0, n, f, x)
-            sample = col0 + j + _value(nodes, 1, n, f, x)
+            line = row0 + i + shift + between(nodes, 0, n, f, x)
+            sample = col0 + j + between(nodes, 1, n, f, x)
             y, z = math.floor(line), math.floor(sample)
             if not (y >= above and z >= before and y + down - above <= lines and z + across - before <= samples):
                 out[i, j] = nothing
@@ -216,15 +216,7 @@ def _resample(real: NDArray[np.float32], imag: NDArray[np.float32], row0: float,
             e = start_s + line * line_s - (reference[z] + g * (reference[z + 1] - reference[z]))
             k = rate[z] + g * (rate[z + 1] - rate[z])
             d = centroid[z] + g * (centroid[z + 1] - centroid[z])
-            cycles = (0.5 * k * e + d) * e + cycles_per_m * _value(nodes, 2, n, f, x)
+            cycles = (0.5 * k * e + d) * e + cycles_per_m * between(nodes, 2, n, f, x)
             angle = np.float32(2.0 * math.pi * (cycles - math.floor(cycles + 0.5)))
             c, s = math.cos(angle), math.sin(angle)
             out[i, j] = complex(sum_re * c - sum_im * s, sum_re * s + sum_im * c)
-
-
-@kernel(fastmath=_FAST)
-def _value(nodes: NDArray[np.float64], quantity: int, node: int, f: float, x: float) -> float:
-    """A quantity between node columns: `nodes[q, k, j]` are coefficients of x^k at node column j."""
-    left = nodes[quantity, 0, node] + x * (nodes[quantity, 1, node] + x * nodes[quantity, 2, node])
-    right = nodes[quantity, 0, node + 1] + x * (nodes[quantity, 1, node + 1] + x * nodes[quantity, 2, node + 1])
-    return float(left + f * (right - left))

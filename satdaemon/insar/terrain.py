@@ -14,7 +14,7 @@ from satdaemon.insar.dem import Bounds, Dem, read_dem
 from satdaemon.insar.geometry import Track
 from satdaemon.insar.grid import GridBurst, Window
 from satdaemon.insar.kernel import kernel
-from satdaemon.insar.lattice import Lattice, ground_lattice, interpolate_row
+from satdaemon.insar.lattice import Lattice, between, ground_lattice, interpolate_row
 from satdaemon.insar.threads import in_threads
 
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
@@ -108,16 +108,9 @@ def _misfit(nodes: NDArray[np.float64], n: int, f: float, h: float, mid: float, 
             height: NDArray[np.float32], lon0: float, lat0: float, per_lon: float, per_lat: float) -> float:
     """DEM height under the pixel's point at height h, minus h."""
     x = (h - mid) / half
-    lon = _between(nodes, 0, n, f, x)
-    lat = _between(nodes, 1, n, f, x)
+    lon = between(nodes, 0, n, f, x)
+    lat = between(nodes, 1, n, f, x)
     return _dem_height(height, (lon - lon0) * per_lon, (lat - lat0) * per_lat) - h
-
-
-@kernel()
-def _between(nodes: NDArray[np.float64], q: int, n: int, f: float, x: float) -> float:
-    left = nodes[q, 0, n] + x * (nodes[q, 1, n] + x * nodes[q, 2, n])
-    right = nodes[q, 0, n + 1] + x * (nodes[q, 1, n + 1] + x * nodes[q, 2, n + 1])
-    return float(left + f * (right - left))
 
 
 @kernel()
@@ -161,9 +154,9 @@ def _find_ground(terms: NDArray[np.float64], node_row: float, node_row_step: flo
                         high = h0
             h = h0
             x = (h - mid) / half
-            lon, lat = _between(nodes, 0, n, f, x), _between(nodes, 1, n, f, x)
+            lon, lat = between(nodes, 0, n, f, x), between(nodes, 1, n, f, x)
             out_height[i, j], out_lon[i, j], out_lat[i, j] = h, lon, lat
-            out_incidence[i, j] = _between(nodes, 2, n, f, x)
+            out_incidence[i, j] = between(nodes, 2, n, f, x)
             row = min(max(math.floor((lat - lat0) * per_lat + 0.5), 0), known.shape[0] - 1)
             col = min(max(math.floor((lon - lon0) * per_lon + 0.5), 0), known.shape[1] - 1)
             out_known[i, j] = 1 if known[row, col] else 0
