@@ -61,6 +61,8 @@ def test_footprints_across_the_180th_meridian() -> None:
     wanted = burst(8603, footprint=((179.5, 0), (-179.5, 0), (-179.5, 1), (179.5, 1)))
     found = burst(8603, footprint=((179.6, 0), (-179.4, 0), (-179.4, 1), (179.6, 1)))
     assert match_bursts([wanted], [found]) == {wanted.id: found.id}
+    opposite = burst(8603, footprint=((-0.5, 0), (0.5, 0), (0.5, 1), (-0.5, 1)))
+    assert match_bursts([wanted], [opposite]) == match_bursts([opposite], [wanted]) == {}
 
 
 def test_an_equal_esa_id_wins_over_a_time_that_is_off() -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from satdaemon.archive import transfer
 from satdaemon.archive.base import Progress, no_progress
 from satdaemon.archive.product import QuickLook, quick_look, scene_of_name
-from satdaemon.archive.verify import algorithm_of, check_checksum, check_product, check_size, check_zip, found_at
-from satdaemon.domain import Frame, Scene
-from satdaemon.errors import ArchiveError, CorruptProduct, RequestError
+from satdaemon.archive.verify import algorithm_of, check_checksum, check_product, check_size, check_zip
+from satdaemon.domain import REPEAT_ORBITS, Frame, Scene
+from satdaemon.errors import ArchiveError, CorruptProduct, RequestError, SatDaemonError
 
 DAY_S = 86400.0
 SAME_PLACE_S = 60.0
@@ -39,12 +40,13 @@ class LocalArchive:
         Names and manifests are read, nothing else. A zip whose manifest cannot be read is listed too where its name puts
         it on the track at the time of the day of the others: its date has to fail with a reason, not to be absent.
         """
-        looks = [look for path in self._zips() if (look := self._look(path, frame)) is not None]
+        looks = [look for path in self._zips() if (look := _look(path, frame)) is not None]
         good = [look.scene for look in looks if not look.problem and _shows(look, frame)]
         clocks = [scene.start_utc for scene in good]
-        bad = [look.scene for look in looks if look.problem and (not good or _near_one(look.scene.start_utc, clocks))]
-        unknown = [_directed(scene, frame.orbit_direction) for scene in bad]
-        return sorted([*good, *unknown], key=lambda s: (s.start_utc, s.id))
+        for look in looks:
+            if look.problem and (not clocks or _near_one(look.scene.start_utc, clocks)):
+                good.append(replace(look.scene, orbit_direction=frame.orbit_direction))
+        return sorted(good, key=lambda s: (s.start_utc, s.id))
 
     def fetch(self, scene: Scene, target_dir: Path, progress: Progress = no_progress) -> Scene:
         """See `Archive.fetch`. A file that is there already and passes all checks is left as it is."""
@@ -52,31 +54,42 @@ class LocalArchive:
         with transfer.writing(target_dir):
             target_dir.mkdir(parents=True, exist_ok=True)
         target = target_dir / f"{scene.id}.zip"
-        if source.exists() and target.exists() and source.samefile(target):
-            with transfer.reading(source):
-                return check_product(target, scene, progress)
         if (there := _valid(target, scene, progress)) is not None:
             return there
-        with transfer.locked_part(target) as part:
-            # Another job may have brought it while this one waited for the lock.
-            if (there := _valid(target, scene, progress)) is not None:
-                part.unlink(missing_ok=True)
-                return there
-            try:
-                found = self._bring(source, part, scene, progress)
-            except BaseException as error:
-                if not isinstance(error, KeyboardInterrupt | SystemExit | ArchiveError):
-                    part.unlink(missing_ok=True)
-                raise
-            transfer.publish(part, target)
-        return found_at(scene, target, found.size or 0, found.checksum or "")
-
-    def _bring(self, source: Path, part: Path, scene: Scene, progress: Progress) -> Scene:
         with transfer.reading(source):
-            size = check_size(source, scene.size)
-        if self.transfer == "link" and transfer.link(source, part):
+            if target.exists() and source.samefile(target):
+                return check_product(target, scene, progress)
+        with transfer.locked_part(target) as part:
+            try:
+                # Another job may have brought it while this one waited for the lock.
+                found = _valid(target, scene, progress) or self._bring(source, part, target, scene, progress)
+            except ArchiveError:
+                if part.stat().st_size:
+                    raise  # The next try carries it on.
+                part.unlink()
+                raise
+            except SatDaemonError:
+                part.unlink(missing_ok=True)
+                raise
+            part.unlink(missing_ok=True)
+        return found
+
+    def _bring(self, source: Path, part: Path, target: Path, scene: Scene, progress: Progress) -> Scene:
+        if self.transfer == "link":
             with transfer.reading(source):
-                return check_product(part, scene, progress)
+                found = check_product(source, scene, progress)
+            with transfer.writing(target):
+                linked = transfer.link(source, target)
+            if linked:
+                return replace(found, path=target)
+        checksum = self._copy(source, part, scene, progress)
+        size = part.stat().st_size
+        transfer.publish(part, target)
+        return replace(scene, path=target, size=size, checksum=checksum)
+
+    def _copy(self, source: Path, part: Path, scene: Scene, progress: Progress) -> str:
+        with transfer.reading(source):
+            check_size(source, scene.size)
         checksum = transfer.copy(source, part, algorithm_of(scene.checksum), lambda done: progress(done / 2))
         check_checksum(source, scene.checksum, checksum)
         try:
@@ -84,7 +97,7 @@ class LocalArchive:
         except CorruptProduct as error:
             # The part equals the source byte for byte: it is the archive's file that is bad.
             raise CorruptProduct(str(error).replace(str(part), str(source))) from error
-        return found_at(scene, part, size, checksum)
+        return checksum
 
     def _source(self, scene: Scene) -> Path:
         parts = urlsplit(scene.url)
@@ -102,37 +115,42 @@ class LocalArchive:
         for folder, _, names in os.walk(self.path, onerror=unreadable, followlinks=True):
             yield from (Path(folder) / name for name in names if name.endswith(".zip") and not name.startswith("."))
 
-    def _look(self, path: Path, frame: Frame) -> QuickLook | None:
-        named = scene_of_name(path)
-        # The slice may begin on the track before and cross the equator.
-        if named is None or named.track not in (frame.track, (frame.track - 2) % 175 + 1):
-            return None
-        with transfer.reading(path):
-            look = quick_look(path)
-        if look is None or look.scene.orbit_direction not in ("", frame.orbit_direction):
-            return None
-        return look
+
+def _look(path: Path, frame: Frame) -> QuickLook | None:
+    """Name and manifest, where they speak of the frame's track and direction."""
+    named = scene_of_name(path)
+    # A slice may begin on the track before and cross the equator.
+    if named is None or named.track not in (frame.track, (frame.track - 2) % REPEAT_ORBITS + 1):
+        return None
+    with transfer.reading(path):
+        look = quick_look(path)
+    if look is None or (look.problem and named.track != frame.track):
+        return None
+    return None if look.scene.orbit_direction not in ("", frame.orbit_direction) else look
 
 
 def _valid(target: Path, scene: Scene, progress: Progress) -> Scene | None:
     """The scene at `target` if it is there and passes all checks; a bad one is as good as none."""
-    try:
-        return check_product(target, scene, progress)
-    except (FileNotFoundError, CorruptProduct):
-        return None
+    with transfer.writing(target):
+        try:
+            return check_product(target, scene, progress)
+        except (FileNotFoundError, CorruptProduct):
+            return None
 
 
 def _shows(look: QuickLook, frame: Frame) -> bool:
-    squares = [Polygon(_unrolled(b.footprint, frame)) for b in frame.bursts if len(b.footprint) >= 3]
-    if not squares or len(look.footprint) < 3:
-        return True
-    seen = Polygon(_unrolled(look.footprint, frame)).convex_hull
-    return any(seen.intersects(square.convex_hull) for square in MultiPolygon(squares).geoms)
+    footprints = [burst.footprint for burst in frame.bursts if len(burst.footprint) >= 3]
+    if not footprints or len(look.footprint) < 3:
+        return look.scene.track == frame.track
+    lon0 = footprints[0][0][0]
+    seen = _polygon(look.footprint, lon0)
+    return any(seen.intersects(_polygon(footprint, lon0)) for footprint in footprints)
 
 
-def _unrolled(corners: Iterable[tuple[float, float]], frame: Frame) -> list[tuple[float, float]]:
-    lon0 = next(b.footprint[0][0] for b in frame.bursts if b.footprint)
-    return [((lon - lon0 + 180) % 360 - 180, lat) for lon, lat in corners]
+def _polygon(corners: Sequence[tuple[float, float]], lon0: float) -> BaseGeometry:
+    """In degrees, unrolled across the 180th meridian, on the turn of the globe that is nearest to `lon0`."""
+    first = (corners[0][0] - lon0 + 180) % 360 - 180
+    return Polygon([(first + (lon - corners[0][0] + 180) % 360 - 180, lat) for lon, lat in corners]).convex_hull
 
 
 def _near_one(moment: datetime, clocks: Iterable[datetime]) -> bool:
@@ -140,7 +158,3 @@ def _near_one(moment: datetime, clocks: Iterable[datetime]) -> bool:
         return abs(((moment - other).total_seconds() + DAY_S / 2) % DAY_S - DAY_S / 2)
 
     return any(apart_s(other) <= SAME_PLACE_S for other in clocks)
-
-
-def _directed(scene: Scene, direction: str) -> Scene:
-    return replace(scene, orbit_direction=direction)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -21,7 +23,7 @@ PRODUCT_NAME = re.compile(
     r"_(?P<orbit>\d{6})_[0-9A-F]{6}_[0-9A-F]{4}"
 )
 MANIFEST = re.compile(rf"^(?:[^/]+/)?(?P<name>{PRODUCT_NAME.pattern})\.SAFE/manifest\.safe$")
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 """What zipfile raises for damaged, encrypted or exotic archives."""
 
 
@@ -70,7 +72,7 @@ def quick_look(path: Path) -> QuickLook | None:
         with zipfile.ZipFile(path) as archive:
             root = fromstring(archive.read(manifest_name(archive, scene.id)))
         scene, footprint = _with_manifest(scene, root)
-    except (*ZIP_ERRORS, ParseError, DefusedXmlException, CorruptProduct) as error:
+    except (*ZIP_ERRORS, LookupError, ParseError, DefusedXmlException, CorruptProduct) as error:
         return QuickLook(scene, (), f"{path}: {error}")
     return QuickLook(scene, footprint, "")
 

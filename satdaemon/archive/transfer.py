@@ -93,7 +93,7 @@ def copy(source: Path, part: Path, algorithm: str, progress: Progress = no_progr
             outgoing = part.open("r+b")
         with outgoing:
             done, same = 0, True
-            while block := incoming.read(BLOCK):
+            while done <= before.st_size and (block := incoming.read(BLOCK)):
                 digest.update(block)
                 with writing(part):
                     same = _place(outgoing, block, same)
@@ -120,9 +120,9 @@ def publish(part: Path, target: Path) -> None:
             os.close(folder)
 
 
-def link(source: Path, part: Path) -> bool:
-    """Hard-link the source as the part; False where the disks or the file system do not allow it."""
-    spare = part.with_name(f"{part.name}.{os.getpid()}")
+def link(source: Path, target: Path) -> bool:
+    """Hard-link the source as the target; False where the disks or the file system do not allow it."""
+    spare = target.with_name(f".{target.name}.{os.getpid()}{PART_SUFFIX}")
     spare.unlink(missing_ok=True)
     try:
         os.link(source, spare)
@@ -130,7 +130,8 @@ def link(source: Path, part: Path) -> bool:
         if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES):
             return False
         raise
-    spare.replace(part)
+    publish(spare, target)
+    # Renaming one link of a file over another does nothing: the spare would stay.
     spare.unlink(missing_ok=True)
     return True
 
@@ -149,7 +150,7 @@ def reading(source: Path) -> Iterator[None]:
 def clear_parts(folder: Path, older_than_s: float) -> list[Path]:
     """Remove unfinished copies that nobody has touched for so long and nobody holds; those removed."""
     removed = []
-    for part in sorted(folder.rglob(f".*{PART_SUFFIX}*")):
+    for part in sorted(folder.rglob(f".*{PART_SUFFIX}")):
         try:
             handle = os.open(part, os.O_RDWR)
         except FileNotFoundError:

@@ -85,11 +85,6 @@ def check_product(path: Path, scene: Scene, progress: Progress = no_progress) ->
     checksum = checksum_of(path, algorithm_of(scene.checksum), lambda done: progress(done / 2))
     check_checksum(path, scene.checksum, checksum)
     check_zip(path, scene.id, lambda done: progress(0.5 + done / 2))
-    return found_at(scene, path, size, checksum)
-
-
-def found_at(scene: Scene, path: Path, size: int, checksum: str) -> Scene:
-    """The scene as it stands on disk."""
     return replace(scene, path=path, size=size, checksum=checksum)
 
 
@@ -100,6 +95,11 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
                 pass
     except ZIP_ERRORS as error:
         _refuse(path, f"an intact {member.filename}", str(error) or type(error).__name__)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # bz2 reports damaged data so; a disk error has a number.
+        _refuse(path, f"an intact {member.filename}", str(error))
 
 
 def _refuse(path: Path, expected: str, got: str) -> NoReturn:

@@ -102,5 +102,6 @@ def _same_esa_id(one: Burst, other: Burst) -> bool:
 
 
 def _polygon(corners: Sequence[tuple[float, float]], lon0: float) -> Polygon:
-    unrolled = Polygon([((lon - lon0 + 180) % 360 - 180, lat) for lon, lat in corners])
+    first = (corners[0][0] - lon0 + 180) % 360 - 180
+    unrolled = Polygon([(first + (lon - corners[0][0] + 180) % 360 - 180, lat) for lon, lat in corners])
     return unrolled if unrolled.is_valid else unrolled.convex_hull
