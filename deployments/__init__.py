@@ -1,1 +1,1 @@
-"""SatDaemon: deployments."""
+"""Brings the parts up, and creates and updates the Prefect deployments."""

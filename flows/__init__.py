@@ -1,1 +1,1 @@
-"""SatDaemon: flows."""
+"""Prefect flows: one frame's chain (`frame`, read first), the planner, maintenance."""

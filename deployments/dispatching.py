@@ -1,0 +1,54 @@
+"""The planner's turns within `up`: at once when something changed, without the start of a flow run's process.
+
+The planner's own deployment does the same on its schedule; a lock in the database keeps them apart.
+"""
+
+from __future__ import annotations
+
+from deployments.deploy import deploy
+from satdaemon.config import Settings
+from satdaemon.db import Database, RunningJob, daemon, jobs, planning, runs
+from tasks.dispatch import plan_and_dispatch, update_dates
+from tasks.prefect_api import live_frame_runs, prefect_client
+
+
+class Dispatching:
+    """Plans and starts frames, from the process that keeps the parts up."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings)
+        self._counter: int | None = None
+
+    def plan(self) -> None:
+        """A first plan, while the Prefect server is still starting."""
+        with planning.planner_lock(self.database) as mine:
+            if mine:
+                update_dates(self.database)
+                planning.plan(self.database)
+
+    def deploy(self, *, schedules: bool) -> list[str]:
+        """Make or update the deployments."""
+        with prefect_client(self.database.settings) as client:
+            return deploy(client, self.database, schedules=schedules)
+
+    def is_due(self) -> bool:
+        """True where something changed since the last turn."""
+        return daemon.read(self.database).change_counter != self._counter
+
+    def turn(self) -> list[str]:
+        """Plan and start where something changed or a frame can move; the frames started."""
+        if not self.is_due() and not jobs.frames_to_start(self.database):
+            return []
+        with prefect_client(self.database.settings) as client:
+            done = plan_and_dispatch(self.database, client)
+        if done is None:
+            return []
+        self._counter = daemon.read(self.database).change_counter
+        return done.started
+
+    def is_idle(self) -> bool:
+        """True where no job runs or could start, and every flow run has ended."""
+        if self.database.query(RunningJob) or runs.live(self.database) or jobs.frames_to_start(self.database):
+            return False
+        with prefect_client(self.database.settings) as client:
+            return not live_frame_runs(client)

@@ -1,0 +1,98 @@
+"""The processes that make up a running system, each as it is started."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from satdaemon.config import Machine, Settings
+from satdaemon.errors import ConfigError
+from satdaemon.machines import Service
+
+_PYTHON = sys.executable
+
+
+def prefect_environment(settings: Settings) -> Mapping[str, str]:
+    """Prefect's settings for the server and all that talk to it. Nothing is sent to anybody else."""
+    return {
+        "PREFECT_API_URL": settings.parameters.prefect_api,
+        "PREFECT_HOME": str(settings.parameters.service_path / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "SATDAEMON_CONFIG": str(settings.source),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def prefect_server(settings: Settings) -> Service:
+    """The Prefect server on SQLite."""
+    place = urlsplit(settings.parameters.prefect_api)
+    argv = ("-m", "prefect", "server", "start", "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 4200))
+    return _service(settings, "prefect", argv)
+
+
+def dask_scheduler(settings: Settings) -> Service:
+    """The Dask scheduler."""
+    return _service(settings, "scheduler", ("-m", "satdaemon.machines", "scheduler", "-d", str(settings.source)))
+
+
+def dask_worker(settings: Settings, machine: Machine) -> Service:
+    """The Dask worker of one machine, at one port for all its lives: what waits for it finds it again."""
+    port = machine.port or free_port(machine.host)
+    argv = ("-m", "satdaemon.machines", "worker", machine.name, "-d", str(settings.source), "--port", str(port))
+    return _service(settings, machine.name, argv)
+
+
+def process_worker(settings: Settings) -> Service:
+    """Prefect's process worker, in which the flow runs live. They end with it."""
+    argv = ("-m", "deployments.process_worker", "-d", str(settings.source))
+    return _service(settings, "flows", argv)
+
+
+def _service(settings: Settings, name: str, argv: tuple[str, ...]) -> Service:
+    log = settings.parameters.service_path / "logs" / f"{name}.log"
+    return Service(name, (_PYTHON, *argv), log, prefect_environment(settings))
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def check_addresses(settings: Settings) -> None:
+    """ConfigError where something else already listens at an address that the system is to use."""
+    parameters = settings.parameters
+    for key, url in (("prefect_api", parameters.prefect_api), ("dask_scheduler", parameters.dask_scheduler)):
+        place = urlsplit(url)
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            if probe.connect_ex((place.hostname or "127.0.0.1", place.port or 4200)) == 0:
+                raise ConfigError(
+                    f"{settings.source}: [PARAMETERS] {key}: expected nobody at {url}, found a service that listens there. "
+                    f"Stop it, or give {key} another port."
+                )
+
+
+def is_healthy(settings: Settings) -> bool:
+    """True where the Prefect server answers."""
+    try:
+        with urllib.request.urlopen(f"{settings.parameters.prefect_api}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def log_tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a service's log."""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""

@@ -1,0 +1,49 @@
+"""How a frame's flow run ends, in words for the Prefect UI."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from satdaemon.db import Database, FailedJob, PendingJob, RunningJob, daemon, runs, summary
+from satdaemon.domain import product_key
+from satdaemon.status import RowKind, Stage
+
+_LISTED = 10
+
+
+def held_state(database: Database, frame_id: str) -> State[Any]:
+    """The end of a flow run whose frame another one is working on."""
+    holder = runs.holder(database, frame_id) or "another flow run, which has just ended"
+    return Completed(name="AlreadyRunning", message=f"{frame_id} is held by {holder}: nothing to do here")
+
+
+def end_state(database: Database, frame_id: str) -> State[Any]:
+    """Failed with the jobs that failed, else Waiting with what is waited for, else Completed."""
+    failed = database.query(FailedJob, frame_id=frame_id)
+    if failed:
+        lines = [f"{_title(job)}: {job.error_class}: {job.error} (output: {job.log_path})" for job in failed[:_LISTED]]
+        more = f"\nand {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
+        return Failed(message=f"{len(failed)} jobs of {frame_id} failed for good:\n" + "\n".join(lines) + more)
+    if not daemon.read(database).grants:
+        return Completed(name="Paused", message="the daemon is paused: what is owed stays pending")
+    open_jobs = [*database.query(PendingJob, frame_id=frame_id), *database.query(RunningJob, frame_id=frame_id)]
+    reasons = Counter(f"{job.stage}: {getattr(job, 'reason', None) or 'runs elsewhere'}" for job in open_jobs)
+    if reasons:
+        text = "\n".join(f"{count} x {reason}" for reason, count in reasons.most_common(_LISTED))
+        return Completed(name="Waiting", message=f"{len(open_jobs)} jobs of {frame_id} wait:\n{text}")
+    return Completed(message=_counts(database, frame_id))
+
+
+def _counts(database: Database, frame_id: str) -> str:
+    rows = summary.summary(database, frame_id)
+    return f"{frame_id}: " + ", ".join(f"{row.stage} {row.done + row.warnings} done" for row in rows)
+
+
+def _title(job: FailedJob) -> str:
+    stage = Stage(job.stage)
+    key = product_key(RowKind(job.kind), stage, job.date1, job.date2)
+    return f"{stage} {job.frame_id} {key}"

@@ -1,0 +1,37 @@
+"""The planner: brings the database up to date, works out what is owed, starts the frames that can move.
+
+Scheduled, one at a time: Prefect allows one run, and a lock in the database is the real exclusion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from satdaemon.db import Database
+from tasks.dispatch import plan_and_dispatch
+from tasks.prefect_api import prefect_client
+
+
+@flow(name="planner", flow_run_name="plan", validate_parameters=False)
+def planner(config: str | None = None) -> State[Any]:
+    """Plan until nothing changes any more, and start a flow run for each frame that can move and has none."""
+    database = Database(config)
+    with prefect_client(database.settings) as client:
+        done = plan_and_dispatch(database, client)
+    if done is None:
+        return Completed(name="AlreadyPlanning", message="another planner is at work")
+    logger = get_run_logger()
+    for frame_id, reason in sorted(done.left.items()):
+        logger.info("%s: not started: %s", frame_id, reason)
+    last = done.plans[-1]
+    return Completed(
+        message=(
+            f"{last.ready} jobs ready, {last.blocked} blocked, {last.running} running; "
+            f"{sum(plan.added for plan in done.plans)} added, {sum(plan.removed for plan in done.plans)} removed, "
+            f"{sum(plan.rescued for plan in done.plans)} rescued; frames started: {', '.join(done.started) or 'none'}"
+        )
+    )

@@ -1,0 +1,87 @@
+"""Plan, then start a flow run for every frame that can move and has none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun, StateType
+
+from satdaemon.db import Database, daemon, frames, jobs, planning, runs
+from satdaemon.errors import SatDaemonError
+from tasks.prefect_api import crash, deploy_frames, frame_deployments, live_runs, newest_run
+
+log = logging.getLogger("satdaemon.dispatch")
+_ROUNDS = 20
+
+
+@dataclass
+class Dispatched:
+    """What a planner's turn did."""
+
+    plans: list[planning.Plan] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    """Frames that could move and were not started, with the reason."""
+
+
+def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatched | None:
+    """Plan until the change counter stands still, and start frames; None where another planner is at it."""
+    with planning.planner_lock(database) as mine:
+        if not mine:
+            return None
+        done = Dispatched()
+        for _ in range(_ROUNDS):
+            counter = daemon.read(database).change_counter
+            update_dates(database)
+            done.plans.append(planning.plan(database))
+            if daemon.read(database).grants:
+                _start(database, client, jobs.frames_to_start(database), done)
+            if daemon.read(database).change_counter == counter:
+                break
+        return done
+
+
+def update_dates(database: Database) -> None:
+    """Give frames with new files their new dates. A frame that cannot be brought up to date does not hold up others."""
+    for frame_id in frames.to_update(database):
+        try:
+            database.update_procdates(frame_id)
+        except SatDaemonError as error:
+            log.warning("%s: its dates could not be brought up to date: %s", frame_id, error)
+
+
+def _start(database: Database, client: SyncPrefectClient, frame_ids: Sequence[str], done: Dispatched) -> None:
+    wanted = [frame_id for frame_id in frame_ids if frame_id not in done.started]
+    deployments = frame_deployments(client, wanted)
+    missing = [frame_id for frame_id in wanted if frame_id not in deployments]
+    if missing:
+        deployments |= deploy_frames(client, database.settings, missing)
+    for frame_id in wanted:
+        reason = _reason_not_to_start(database, client, frame_id, live_runs(client, deployments[frame_id]))
+        newest = newest_run(client, deployments[frame_id])
+        if reason is None and newest is not None and newest.state_type is StateType.CANCELLED:
+            reason = "its last flow run was cancelled by hand: run its deployment to go on"
+        if reason is not None:
+            done.left[frame_id] = reason
+            continue
+        client.create_flow_run_from_deployment(deployments[frame_id])
+        done.started.append(frame_id)
+        done.left.pop(frame_id, None)
+
+
+def _reason_not_to_start(database: Database, client: SyncPrefectClient, frame_id: str, live: list[FlowRun]) -> str | None:
+    """Why a frame with a flow run that has not ended gets no other. A run whose process is gone is marked so."""
+    lease_s = database.settings.parameters.lease_s
+    for run in live:
+        if run.state_type is not StateType.RUNNING:
+            return f"flow run {run.name} is {run.state_name}"
+        began = run.start_time or run.expected_start_time
+        age_s = (datetime.now(UTC) - began).total_seconds() if began is not None else 0.0
+        if runs.holder(database, frame_id) is not None or age_s < lease_s:
+            return f"flow run {run.name} is running"
+        crash(client, run, f"no sign of life from its process for {lease_s:.0f} s: another flow run takes the frame")
+    return None

@@ -1,0 +1,19 @@
+"""Stage download: the product zips of one date, verified, and its orbit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+
+from satdaemon.domain import Job
+from tasks.job import RETRIES, run, run_name
+
+
+@task(name="download", task_run_name=run_name, tags=["download"], **RETRIES)
+def download(job: Job) -> Any:
+    """The product zips of one date, verified, and its orbit.
+
+    Needs mostly disk and network; the job\'s resources say how much.
+    """
+    return run(job)

@@ -1,0 +1,19 @@
+"""Stage ingest: the frame's points, as one new version of the points tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+
+from satdaemon.domain import Job
+from tasks.job import RETRIES, run, run_name
+
+
+@task(name="ingest", task_run_name=run_name, tags=["ingest"], **RETRIES)
+def ingest(job: Job) -> Any:
+    """The frame's points, as one new version of the points tables.
+
+    Needs mostly database; the job\'s resources say how much.
+    """
+    return run(job)
