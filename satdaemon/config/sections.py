@@ -27,6 +27,10 @@ class Parameters(Section):
         Path("work/processing"), description="Where products are made, one directory a frame."
     )
     log_path: Path = Field(Path("work/logs"), description="Where each job's whole output is kept.")
+    service_path: Path = Field(
+        Path("work/services"),
+        description="Where the services started by `satdaemon up` keep their logs, their status and Prefect's own database.",
+    )
     orbit_path: Path = Field(Path("work/orbits"), description="Where orbit files (.EOF) stand.")
     dem: OptionalPath = Field(
         None, description="DEM GeoTIFF, heights above the ellipsoid in metres.", json_schema_extra={MUST_EXIST: True}
@@ -49,6 +53,10 @@ class Parameters(Section):
     retry_most_s: float = Field(3600.0, ge=0, le=86400, description="Longest wait between two tries, seconds.")
     reserve_after_s: float = Field(
         600.0, ge=0, description="A job that fits nowhere for so many seconds gets a machine kept free for it."
+    )
+    log_days: float = Field(90.0, ge=1, le=36500, description="Days that the output of jobs is kept.")
+    flow_concurrency: int = Field(
+        4, ge=1, le=500, description="Flow runs at a time in the process worker; more than 4 want Prefect on PostgreSQL."
     )
     frame_concurrency: int = Field(
         32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."
