@@ -102,10 +102,16 @@ def deramp(blocks: Iterable[NDArray[np.complex64]], meta: BurstMeta, ramp: Doppl
     line = 0
     for block in blocks:
         end = line + block.shape[0]
-        _deramp(block, ramp.start_s + (first + line) * ramp.line_s, ramp.line_s, ramp.rate_hz_s, ramp.centroid_hz,
-                ramp.reference_s, real[line:end], imag[line:end])
+        deramp_block(block, ramp, first + line, real[line:end], imag[line:end])
         line = end
     return DerampedBurst(real, imag, ramp, meta.azimuth_band + BAND_MARGIN, meta.range_band, first)
+
+
+def deramp_block(block: NDArray[np.complex64], ramp: DopplerRamp, line: int, real: NDArray[np.float32],
+                 imag: NDArray[np.float32]) -> None:
+    """Fill two planes with a block of lines without its ramp; the block starts at `line` of the burst."""
+    _deramp(block, ramp.start_s + line * ramp.line_s, ramp.line_s, ramp.rate_hz_s, ramp.centroid_hz,
+            ramp.reference_s, real, imag)
 
 
 def resample(burst: DerampedBurst, lattice: Lattice, window: Window, outer: Window, height_m: NDArray[np.float32],

@@ -153,7 +153,7 @@ def _apply_orbit(paths: Sequence[Path], chosen: Sequence[_Copy]) -> OrbitArc:
         raise DataError(f"scenes of one date come from several satellites: {sorted({c.product.id for c in chosen})}")
     start = min(c.burst.azimuth_time_utc for c in chosen)
     stop = max(_stop_utc(c) for c in chosen)
-    arc = orbit_arc([read_orbit_file(p) for p in paths], chosen[0].product.platform, start, stop)
+    arc = orbit_arc([read_orbit_file(p, (start, stop)) for p in paths], chosen[0].product.platform, start, stop)
     precise, annotated = fit_track(arc), chosen[0].annotated
     inside = (annotated.time_s > annotated.seconds(start)) & (annotated.time_s < annotated.seconds(stop))
     if not inside.any():
