@@ -4,6 +4,8 @@ Shares no geometry with the processors: agreement between the two means somethin
 """
 
 from satdaemon.simulator.build import simulate
+from satdaemon.simulator.evaluate import evaluate
 from satdaemon.simulator.options import CASES, SimulationOptions
+from satdaemon.simulator.truth import Truth
 
-__all__ = ["CASES", "SimulationOptions", "simulate"]
+__all__ = ["CASES", "SimulationOptions", "Truth", "evaluate", "simulate"]

@@ -167,8 +167,9 @@ class _Writer:
         bursts = self._ground.options.bursts
         if "split" not in acquisition.cases:
             return [(1, 1, range(bursts))]
+        # The slices share a burst, as real neighbours do. Products of one burst are rare enough to trip readers.
         cut = (bursts + 1) // 2
-        return [(1, 2, range(cut)), (2, 2, range(cut, bursts))]
+        return [(1, 2, range(cut)), (2, 2, range(cut - 1, bursts))]
 
     def _product(
         self,

@@ -130,12 +130,14 @@ def _processing(processing: Processing) -> str:
     facility = f"""<safe:facility country="None" name="Simulator" organisation="SatDaemon" site="Simulation">
               <safe:software name="Sentinel-1 IPF" version="{processing.ipf}"/>
             </safe:facility>"""
-    orbit = f'\n                <safe:resource name="{processing.orbit_file}" role="AUX_RES"/>' if processing.orbit_file else ""
+    inputs = [("AUX_PP1", "simulation"), ("AUX_RES", processing.orbit_file or "simulation"), ("Level-0 Product", "simulation")]
+    resources = "\n".join(f'                <safe:resource name="{name}" role="{role}"/>' for role, name in inputs)
     body = f"""          <safe:processing name="SLC Post Processing" start="{start}" stop="{stop}">
             {facility}
             <safe:resource name="Level-1 Intermediate SLC Product" role="Level-1 Intermediate SLC Product">
               <safe:processing name="SLC Processing" start="{start}" stop="{stop}">
-            {facility}{orbit}
+            {facility}
+{resources}
               </safe:processing>
             </safe:resource>
           </safe:processing>"""

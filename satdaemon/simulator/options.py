@@ -49,7 +49,7 @@ class SimulationOptions:
     decorrelation: bool = True
     """False: every class but water keeps its speckle for ever."""
     special_cases: tuple[str, ...] | None = None
-    """Subset of CASES. Default: all of them from 10 dates on, none below."""
+    """Subset of CASES. Default: all of them from 10 dates and 3 bursts on, none below."""
     compression: int = 1
     """Deflate level of the zips, 0..9."""
 
@@ -80,15 +80,15 @@ class SimulationOptions:
             )
         if "missing_burst" in self.cases and self.bursts < 2:
             raise ConfigError("special_cases: missing_burst needs at least 2 bursts a subswath, got 1")
-        if "split" in self.cases and self.bursts < 2:
-            raise ConfigError("special_cases: split needs at least 2 bursts a subswath, got 1")
+        if "split" in self.cases and self.bursts < 3:
+            raise ConfigError(f"special_cases: split needs at least 3 bursts a subswath, got {self.bursts}")
 
     @property
     def cases(self) -> tuple[str, ...]:
         """Special cases in force."""
         if self.special_cases is not None:
             return self.special_cases
-        enough = self.dates >= FEWEST_DATES_FOR_CASES and self.bursts >= 2
+        enough = self.dates >= FEWEST_DATES_FOR_CASES and self.bursts >= 3
         return CASES if enough else ()
 
     @property

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.transform import from_origin
 
 from satdaemon.simulator.geometry import locate, to_geodetic
 from satdaemon.simulator.ground import Ground
@@ -98,7 +97,7 @@ def _lattice(ground: Ground, margin_deg: float, spacing: tuple[float, float]) ->
     rows = int(np.ceil((north - min(lats) + margin_deg) / spacing[1]))
     lon = west + (np.arange(columns) + 0.5) * spacing[0]
     lat = north - (np.arange(rows) + 0.5) * spacing[1]
-    return lon, lat, from_origin(west, north, *spacing)
+    return lon, lat, rasterio.Affine(spacing[0], 0.0, west, 0.0, -spacing[1], north)
 
 
 def _write(

@@ -18,7 +18,7 @@ EXPECTED = {
                      "the frame asks for full coverage",
     "duplicate": "two products of one acquisition: the one with the newer processing time is used; the older one has 0.8 "
                  "of the amplitude",
-    "split": "two slices that abut between bursts: together one complete date",
+    "split": "two slices that share a burst: together one complete date",
     "corrupt": "a member of the zip fails its CRC: download fails with the reason, the rest of the frame goes on",
     "resorb_only": "no precise orbit file: the restituted one is used, and the date turns stale when a precise one comes",
     "no_orbit": "no orbit file covers it: blocked, waiting for an orbit",
