@@ -119,4 +119,5 @@ class NotifySettings(Section):
 
     urls: CommaList = Field((), description="Apprise URLs (Teams workflow, e-mail, ...) that get messages.")
     group_s: float = Field(60.0, ge=0, le=86400, description="Equal messages within so many seconds become one.")
+    per_minute: int = Field(20, ge=1, le=1000, description="Most messages sent in a minute; more are counted and told.")
     level: Literal["info", "warning", "error"] = Field("warning", description="Least level of message that is sent.")
