@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from satdaemon.config import Machine, Settings
 from satdaemon.errors import ConfigError
-from satdaemon.machines import Service
+from satdaemon.machines.supervisor import Service
 
 _PYTHON = sys.executable
 

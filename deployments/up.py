@@ -23,7 +23,7 @@ from typing import Any
 from deployments import services
 from satdaemon.config import Settings, load
 from satdaemon.errors import RequestError, SatDaemonError
-from satdaemon.machines import Service, Supervisor
+from satdaemon.machines.supervisor import Service, Supervisor
 
 _SERVER_S = 120.0
 _TURN_S = 0.5

@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import State
 from flows.ending import end_state, held_state
 from satdaemon.db import Database, daemon, jobs, planning, runs
 from satdaemon.domain import Job
-from satdaemon.machines import dask_resources
+from satdaemon.machines.cluster import dask_resources
 from tasks.cluster import ClusterTaskRunner, current_cluster
 from tasks.grants import Grants
 from tasks.stages import TASKS

@@ -27,7 +27,7 @@ from prefect.tasks import Task
 from prefect_dask import DaskTaskRunner
 
 from satdaemon.errors import MachineLost
-from satdaemon.machines import worker_address
+from satdaemon.machines.cluster import worker_address
 from tasks.stop import Stopped
 
 _POLL_S = 0.5
