@@ -141,10 +141,14 @@ def timing_offset(root: Element) -> tuple[float, float, float]:
     range_s, offset_s = [], []
     for point in root.iterfind("geolocationGrid/geolocationGridPointList/geolocationGridPoint"):
         line = int(text_of(point, "line"))
-        burst = min(line // per_burst, len(starts) - 1)
+        burst = line // per_burst
+        if burst >= len(starts):
+            continue  # products cut down to single bursts keep the row of the burst that was cut off
         line_utc = starts[burst] + timedelta(seconds=(line - burst * per_burst) * line_s)
         offset_s.append((iso_utc(text_of(point, "azimuthTime")) - line_utc) / timedelta(seconds=1))
         range_s.append(float(text_of(point, "slantRangeTime")))
+    if len(range_s) < 2:
+        raise ValueError("geolocationGrid has no points on the lines of its bursts")
     mid = float(np.mean(range_s))
     b, a = np.polyfit(np.array(range_s) - mid, offset_s, 1)
     if abs(a) > line_s or abs(b) > 1.0:
