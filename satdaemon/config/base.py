@@ -14,7 +14,7 @@ MUST_EXIST = "must_exist"
 class Section(BaseModel):
     """One section of satdaemon.cfg."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 def _split(value: Any) -> Any:

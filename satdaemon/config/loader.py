@@ -5,15 +5,18 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from satdaemon.config.base import MUST_EXIST
+from satdaemon.config.sections import Machine
 from satdaemon.config.settings import Settings
+from satdaemon.domain import Resources
 from satdaemon.errors import ConfigError
+from satdaemon.status import Stage
 
 ENVIRONMENT_NAME = "SATDAEMON_CONFIG"
 FILE_NAME = "satdaemon.cfg"
@@ -65,9 +68,10 @@ def load(
 
 
 def _parse(file: Path) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, strict=True, inline_comment_prefixes=None, delimiters=("=",))
+    # No section gives defaults to the others: [DEFAULT] is as unknown as any other name.
+    parser = configparser.ConfigParser(interpolation=None, strict=True, delimiters=("=",), default_section="")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{file}: expected a readable configuration file, got: {error}. "
@@ -88,6 +92,8 @@ def _expand(value: str, environment: Mapping[str, str], place: str, problems: li
             return ""
         return found
 
+    if "${" in _VARIABLE.sub("", value):
+        problems.append(f"{place}: expected ${{NAME}} or ${{NAME:-default}}, got {value!r}")
     return _VARIABLE.sub(one, value)
 
 
@@ -105,8 +111,9 @@ def _validate(file: Path, raw: dict[str, dict[str, Any]], problems: list[str]) -
                     f"{file}: [{section.upper()}] {key}: expected one of the known keys ({known}), got an unknown one"
                 )
             else:
-                got = raw.get(section, {}).get(keys[0]) if keys else None
-                problems.append(f"{file}: [{section.upper()}] {key}: expected: {item['msg']}; got {got!r}")
+                what = item["msg"].removeprefix("Value error, ")
+                got = f"; got {raw.get(section, {}).get(keys[0])!r}" if keys else ""
+                problems.append(f"{file}: [{section.upper()}] {key}: expected: {what}{got}")
         return None
 
 
@@ -115,13 +122,16 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     for name in _SECTIONS.values():
         section = getattr(settings, name)
         update: dict[str, Any] = {
-            key: base / value for key in type(section).model_fields if isinstance(value := getattr(section, key), Path)
+            key: base / value.expanduser()
+            for key in type(section).model_fields
+            if isinstance(value := getattr(section, key), Path)
         }
         if name == "parameters":
             for key in ("database", "points_database"):
                 url = getattr(section, key)
                 if url is not None:
                     update[key] = _absolute_sqlite(url, base)
+            update["software_path"] = tuple(str(base / Path(place).expanduser()) for place in section.software_path)
         changed[name] = section.model_copy(update=update)
     return settings.model_copy(update=changed)
 
@@ -148,13 +158,25 @@ def _machine_problems(file: Path, settings: Settings) -> list[str]:
     if problems:
         return problems
     try:
-        _ = settings.machines
+        machines = settings.machines
     except ValidationError as error:
-        problems += [
+        return [
             f"{file}: [PROC_MACHINES] {item['loc'][0]}: expected: {item['msg']}; got {item['input']!r}"
             for item in error.errors()
         ]
-    return problems
+    return [problem for stage in Stage for problem in _unfit(file, stage, settings.stage(stage).resources, machines)]
+
+
+def _unfit(file: Path, stage: Stage, needs: Resources, machines: Sequence[Machine]) -> list[str]:
+    """A job that no machine can take would wait for ever."""
+    if any(m.cpu >= needs.cpu and m.memory_gb >= needs.memory_gb and m.disk >= needs.disk for m in machines):
+        return []
+    largest = max(machines, key=lambda m: (m.memory_gb, m.cpu, m.disk))
+    return [
+        f"{file}: [{stage.value.upper()}] cpu, memory_gb, disk: expected a job that fits on one of the machines, got "
+        f"{needs.cpu:g}, {needs.memory_gb:g}, {needs.disk:g}; the largest, {largest.name}, has "
+        f"{largest.cpu:g}, {largest.memory_gb:g}, {largest.disk:g}"
+    ]
 
 
 def _missing_paths(file: Path, settings: Settings) -> list[str]:

@@ -62,11 +62,11 @@ class Parameters(Section):
         32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."
     )
 
-    @field_validator("database")
+    @field_validator("database", "points_database")
     @classmethod
-    def _known_dialect(cls, value: str) -> str:
-        if not value.startswith(("sqlite:", "postgresql:", "postgresql+psycopg2:")):
-            raise ValueError("expected a URL that starts with sqlite: or postgresql+psycopg2:")
+    def _known_dialect(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("sqlite:", "postgresql:", "postgresql+psycopg2:")):
+            raise ValueError("a URL that starts with sqlite: or postgresql+psycopg2:")
         return value
 
 

@@ -30,8 +30,12 @@ class StageSettings(Section):
 
     @model_validator(mode="after")
     def _command_given(self) -> Self:
-        if self.processor == "command" and not shlex.split(self.command):
-            raise ValueError("processor = command: expected a program in `command`, got an empty value")
+        try:
+            words = shlex.split(self.command)
+        except ValueError as error:
+            raise ValueError(f"a `command` that splits into words as in a shell; got {self.command!r} ({error})") from error
+        if self.processor == "command" and not words:
+            raise ValueError("a program in `command` where processor = command; got an empty value")
         return self
 
     @property
@@ -102,7 +106,7 @@ class CoherenceSettings(StageSettings):
         0.001, gt=0, lt=1, description="Chance that an incoherent pixel passes for a point, at its number of looks."
     )
     min_looks: float = Field(6.0, ge=2, le=1000, description="Fewest effective looks of a point.")
-    remove_fringes: bool = Field(True, description="Take the smooth phase off before siblings are averaged, and put it back.")
+    remove_fringes: bool = Field(True, description="Take the slope of the phase off within the window of siblings.")
 
     @model_validator(mode="after")
     def _siblings_possible(self) -> Self:
