@@ -33,8 +33,8 @@ def test_real_burst_ids_follow_the_rule() -> None:
             bursts = [b for b in product.bursts if b.swath == swath]
             with open_container(path) as container:
                 names = annotation_names(container.names())
-                name = next(n for (s, p), n in names.items() if s == swath and p in product.polarisations[:1]
-                            or s == swath and (s, product.polarisations[0]) not in names)
+                name = next(n for (s, p), n in names.items() if (s == swath and p in product.polarisations[:1])
+                            or (s == swath and (s, product.polarisations[0]) not in names))
                 anx = [float(t) for t in BURST.findall(container.read(name))]
             expected = [f"{product.track}_{int(10 * (t % ORBIT_S) + 0.5)}_{swath}" for t in anx]
             assert [b.id for b in bursts] == expected
