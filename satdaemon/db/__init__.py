@@ -1,0 +1,53 @@
+"""The processing database: models, the `Database` facade, jobs, planning, points. The only part that knows SQLAlchemy."""
+
+from satdaemon.db.database import Database
+from satdaemon.db.initialise import init_database
+from satdaemon.db.models import (
+    Burst,
+    DaemonTools,
+    FailedJob,
+    File,
+    Frame,
+    FrameRun,
+    Ifg,
+    IfgProcStage,
+    JobEvent,
+    Machine,
+    Master,
+    MasterProcStage,
+    Orbit,
+    PendingJob,
+    Point,
+    PointSeries,
+    PointsVersion,
+    Product,
+    RsarIfg,
+    RsarIfgProcStage,
+    RunningJob,
+)
+
+__all__ = [
+    "Burst",
+    "DaemonTools",
+    "Database",
+    "FailedJob",
+    "File",
+    "Frame",
+    "FrameRun",
+    "Ifg",
+    "IfgProcStage",
+    "JobEvent",
+    "Machine",
+    "Master",
+    "MasterProcStage",
+    "Orbit",
+    "PendingJob",
+    "Point",
+    "PointSeries",
+    "PointsVersion",
+    "Product",
+    "RsarIfg",
+    "RsarIfgProcStage",
+    "RunningJob",
+    "init_database",
+]

@@ -1,0 +1,73 @@
+"""The daemon's one row: commands, the change counter, the last plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from satdaemon.db.events import record
+from satdaemon.db.models import DaemonTools
+from satdaemon.db.models.jobs import PAUSED, POWER_DOWN, SCHEDULED
+from satdaemon.db.store import Store
+from satdaemon.errors import RequestError
+
+COMMANDS = (SCHEDULED, PAUSED, POWER_DOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What users ask of the daemon and what it last did."""
+
+    command: str
+    replan: bool
+    change_counter: int
+    planned_counter: int
+    changed_by: str | None
+    changed_what: str | None
+    last_plan_utc: datetime | None
+    last_plan_s: float | None
+    version: str
+
+    @property
+    def grants(self) -> bool:
+        """True where jobs may be launched."""
+        return self.command == SCHEDULED
+
+
+def changed(session: Session, *, who: str, what: str, frame_id: str | None = None, replan: bool = True) -> None:
+    """Count a change that the planner has to look at, and record who made it."""
+    session.execute(
+        update(DaemonTools)
+        .where(DaemonTools.id == 1)
+        .values(change_counter=DaemonTools.change_counter + 1, replan=replan, changed_by=who, changed_what=what)
+    )
+    record(session, "changed", who=who, message=what, frame_id=frame_id)
+
+
+def command(session: Session, word: str, *, who: str) -> None:
+    """Set the daemon's command: run, pause or power_down."""
+    if word not in COMMANDS:
+        raise RequestError(f"daemon command: expected one of {', '.join(COMMANDS)}, got {word!r}")
+    session.get_one(DaemonTools, 1).command = word
+    session.flush()
+    changed(session, who=who, what=f"daemon: {word}")
+
+
+def read(db: Store) -> Daemon:
+    """The daemon row as it is now."""
+    with db.read_scope() as session:
+        row = session.get_one(DaemonTools, 1)
+        return Daemon(
+            row.command,
+            row.replan,
+            row.change_counter,
+            row.planned_counter,
+            row.changed_by,
+            row.changed_what,
+            row.last_plan_utc,
+            row.last_plan_s,
+            row.version,
+        )

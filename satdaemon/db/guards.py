@@ -1,0 +1,90 @@
+"""What the facade refuses: writes past the job engine, illegal moves, deletes under a running job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, delete, exists, select
+from sqlalchemy.orm import Session
+
+from satdaemon.db.models import Base, File, Frame, JobEvent, JobKey, PendingJob, RunningJob, StageRow, frames2files
+from satdaemon.errors import RequestError
+from satdaemon.status import ProcStatus, is_legal_move
+
+_JOBS = (JobKey, PendingJob, RunningJob)
+_FENCE = {"job_id", "place", "kind", "row_id", "stage", "attempt"}
+
+
+def check_insert(obj: Base) -> None:
+    """Jobs and events are written by satdaemon.db.jobs alone."""
+    if isinstance(obj, (*_JOBS, JobEvent)):
+        raise RequestError(f"insert of {obj!r}: jobs and events are made by the planner and the job engine only")
+    if isinstance(obj, StageRow) and obj.proc_status == ProcStatus.RUNNING:
+        raise RequestError(f"insert of {obj!r}: expected a status other than RUNNING, which only a granted job has")
+
+
+def check_update(session: Session, model: type[Base], values: Mapping[str, Any], where: Sequence[ColumnElement[bool]]) -> None:
+    """Refuse changes of a job's identity, of the past, and illegal moves of proc_status."""
+    if model is JobEvent:
+        raise RequestError("update of job_events: what happened is not changed")
+    if model in _JOBS and (touched := sorted(_FENCE & set(values))):
+        raise RequestError(f"update of {model.__name__}: {', '.join(touched)} are the engine's; use satdaemon.db.jobs")
+    if issubclass(model, StageRow) and {"proc_status", "proc_stage"} & set(values):
+        _check_moves(session, model, values, where)
+
+
+def _check_moves(session: Session, model: Any, values: Mapping[str, Any], where: Sequence[ColumnElement[bool]]) -> None:
+    running = _running_of_rows(model, where)
+    if session.scalar(select(running.exists())):
+        raise RequestError(f"update of {model.__name__}: a running job holds such a row; cancel it first")
+    if "proc_status" not in values:
+        return
+    new = ProcStatus(values["proc_status"])
+    for old in session.scalars(select(model.proc_status).where(*where).distinct()):
+        known = ProcStatus(old)
+        if new is ProcStatus.RUNNING or (new is not known and not is_legal_move(known, new)):
+            raise RequestError(
+                f"update of {model.__name__}: expected a legal move of proc_status, got {known.name} -> {new.name}; "
+                "docs/states.md lists them, and only a granted job makes a row RUNNING"
+            )
+
+
+def check_delete(session: Session, model: type[Base], where: Sequence[ColumnElement[bool]]) -> None:
+    """Refuse a delete that would take the ground from under a running job, or that rewrites the past."""
+    if model is JobEvent:
+        raise RequestError("delete of job_events: what happened is not removed")
+    if model in (RunningJob, JobKey):
+        raise RequestError(
+            f"delete of {model.__name__}: a lost job is put back by the next plan by itself; to stop one use jobs.cancel"
+        )
+    below = _running_below(model, where)
+    for job in () if below is None else session.scalars(below.limit(1)):
+        raise RequestError(
+            f"delete of {model.__name__}: running job {job.job_id} ({job.stage} {job.frame_id}) needs it; cancel it first"
+        )
+
+
+def _running_below(model: Any, where: Sequence[ColumnElement[bool]]) -> Any:
+    if issubclass(model, StageRow):
+        return _running_of_rows(model, where)
+    if model is Frame:
+        return select(RunningJob).where(RunningJob.frame_id.in_(select(Frame.id).where(*where)))
+    if model is File:
+        frames = select(frames2files.c.frame_id).where(frames2files.c.file_id.in_(select(File.id).where(*where)))
+        return select(RunningJob).where(RunningJob.frame_id.in_(frames), RunningJob.stage.in_(("download", "slc")))
+    return None
+
+
+def _running_of_rows(model: Any, where: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    rows = select(model.id).where(*where)
+    return select(RunningJob).where(RunningJob.kind == model.kind.value, RunningJob.row_id.in_(rows))
+
+
+def drop_orphaned_keys(session: Session) -> None:
+    """Forget live jobs whose row in pending or running went away with a row that was deleted."""
+    session.execute(
+        delete(JobKey).where(
+            ~exists().where(PendingJob.job_id == JobKey.job_id), ~exists().where(RunningJob.job_id == JobKey.job_id)
+        )
+    )

@@ -1,0 +1,114 @@
+"""Creates and migrates a database. Never destroys anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from satdaemon import __version__
+from satdaemon.config import Settings
+from satdaemon.db.database import Database
+from satdaemon.db.machines import register
+from satdaemon.db.models import DaemonTools, IfgProcStage, MasterProcStage, RsarIfgProcStage
+from satdaemon.db.session import make_parent_directory
+from satdaemon.errors import RequestError
+from satdaemon.status import STAGES_OF, RowKind
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+_LOCK = 7_310_001
+_STAGE_TABLES: dict[RowKind, Any] = {
+    RowKind.MASTER: MasterProcStage,
+    RowKind.IFG: IfgProcStage,
+    RowKind.RSAR_IFG: RsarIfgProcStage,
+}
+
+
+def init_database(settings: Settings) -> Database:
+    """Create what is missing, migrate what is old, insert stages, the daemon row and the machines.
+
+    Raises RequestError where PostgreSQL lacks PostGIS and this user may not create it, saying the psql line.
+    """
+    database = Database(settings)
+    for engine in dict.fromkeys((database.engine, database.points_engine)):
+        make_parent_directory(engine.url.render_as_string(hide_password=False))
+        migrate(engine)
+    with database.session_scope() as session:
+        _insert_stages(session)
+        if session.get(DaemonTools, 1) is None:
+            session.add(DaemonTools(id=1, version=__version__))
+        else:
+            session.get_one(DaemonTools, 1).version = __version__
+    register(database, settings.machines)
+    return database
+
+
+def migrate(engine: Engine) -> str:
+    """Bring the schema to head, whatever it was; returns the revision. Several callers take turns."""
+    with _migrating(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            _create_postgis(connection)
+        config = alembic_config(connection)
+        head = ScriptDirectory.from_config(config).get_current_head()
+        if MigrationContext.configure(connection).get_current_revision() != head:
+            command.upgrade(config, "head")
+    assert head is not None
+    return head
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        if connection.dialect.name != "sqlite" or raw is None:
+            with connection.begin():
+                yield connection
+            return
+        # SQLite changes a table by making it anew: dropping the old one must not cascade.
+        raw.execute("PRAGMA foreign_keys = OFF")
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            raw.execute("PRAGMA foreign_keys = ON")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration, made here: there is no ini file to find."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _create_postgis(connection: Connection) -> None:
+    if connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'postgis'")):
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS postgis"))
+    except DBAPIError as error:
+        name = connection.engine.url.database
+        raise RequestError(
+            f"database {name}: expected the PostGIS extension, found none, and this user may not create it "
+            f"({str(error.orig).strip()}). As a superuser: psql -d {name} -c 'CREATE EXTENSION postgis'"
+        ) from error
+
+
+def _insert_stages(session: Session) -> None:
+    for kind, table in _STAGE_TABLES.items():
+        known = set(session.scalars(select(table.id)))
+        for number, stage in enumerate(STAGES_OF[kind], start=1):
+            if number not in known:
+                session.add(table(id=number, name=stage.value, order=number))

@@ -1,0 +1,195 @@
+"""Moves of a job out of running_jobs, and what they do to its row."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from satdaemon.db.clock import now_utc
+from satdaemon.db.events import of_job
+from satdaemon.db.models import FailedJob, JobKey, Machine, PendingJob, RunningJob
+from satdaemon.db.models.jobs import PENDING
+from satdaemon.db.models.rows import stage_id
+from satdaemon.db.rows import move, network_due
+from satdaemon.db.store import Store
+from satdaemon.domain import Failure, Usage
+from satdaemon.errors import Cancelled, Disposition, OutOfMemory
+from satdaemon.status import ProcStatus, RowKind, Stage
+
+MEMORY_FACTOR = 1.5
+"""What a job that ran out of memory asks for next, times what it had."""
+NEVER_BEGAN = 10
+"""A job that is granted so many times its tries, and never begins, has failed."""
+_WORK = (
+    "frame_id",
+    "kind",
+    "row_id",
+    "stage",
+    "date1",
+    "date2",
+    "priority",
+    "stage_rank",
+    "cpu",
+    "disk",
+    "attempt",
+    "created_utc",
+)
+_LEASE = ("machine", "granted_utc", "started_utc", "heartbeat_utc", "progress", "pid", "host", "log_path")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job that did not finish."""
+
+    kind: Literal["retry", "failed", "waiting", "excluded", "discarded"]
+    not_before: datetime | None = None
+    reason: str = ""
+
+
+def locked(session: Session, job_id: int, attempt: int) -> RunningJob | None:
+    """The running job, if this attempt still holds it; no other transaction may touch it meanwhile."""
+    fence = (RunningJob.job_id == job_id, RunningJob.attempt == attempt)
+    return session.scalar(select(RunningJob).where(*fence).with_for_update())
+
+
+def end_unfinished(db: Store, session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
+    """Decide by the failure's disposition what becomes of a running job, and do it."""
+    reason = f"{failure.error_class}: {failure.message}"
+    match failure.disposition:
+        case Disposition.DISCARD if failure.error_class == Cancelled.__name__ or job.cancel_by is not None:
+            return _cancelled(session, job, usage)
+        case Disposition.DISCARD:
+            return _drop(session, job, reason, usage)
+        case Disposition.EXCLUDE:
+            _row(session, job, ProcStatus.EXCLUDED, reason=failure.message, automatic=False)
+            network_due(session, job.frame_id)
+            of_job(session, "excluded", job, message=failure.message, usage=usage)
+            forget(session, job)
+            return Outcome("excluded", reason=failure.message)
+        case Disposition.WAIT:
+            return _wait(session, job, failure, usage)
+        case Disposition.RETRY if not _last_try(db, job):
+            return _retry(db, session, job, failure, usage)
+        case _:
+            return _failed(session, job, failure, usage)
+
+
+def forget(session: Session, job: RunningJob) -> None:
+    """Take a job out of running_jobs and out of the live jobs."""
+    session.execute(delete(RunningJob).where(RunningJob.job_id == job.job_id))
+    session.execute(delete(JobKey).where(JobKey.job_id == job.job_id))
+
+
+def _last_try(db: Store, job: RunningJob) -> bool:
+    tries = db.settings.stage(Stage(job.stage)).tries
+    if job.started_utc is None:
+        return job.attempt >= NEVER_BEGAN * tries
+    return job.tries + 1 >= tries
+
+
+def _retry(db: Store, session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
+    # A grant that never began says nothing about the job: it costs no try.
+    tries = job.tries + (job.started_utc is not None)
+    memory_gb = job.memory_gb
+    if failure.error_class == OutOfMemory.__name__:
+        most = session.scalar(select(func.max(Machine.memory_gb))) or memory_gb
+        memory_gb = max(memory_gb, min(memory_gb * MEMORY_FACTOR, most))
+    parameters = db.settings.parameters
+    delay_s = min(parameters.retry_first_s * 2.0 ** max(tries - 1, 0), parameters.retry_most_s)
+    reason = f"{failure.error_class}: {failure.message}; tried {tries} of {db.settings.stage(Stage(job.stage)).tries} times"
+    delay_s *= random.uniform(0.75, 1.25)
+    at = _to_pending(session, job, delay_s=delay_s, tries=tries, reason=reason, memory_gb=memory_gb)
+    _row(session, job, ProcStatus.WAITING, reason=reason)
+    of_job(session, "retry", job, message=reason, usage=usage)
+    return Outcome("retry", at, reason)
+
+
+def _wait(session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
+    delay_s = failure.retry_after_s or 0.0
+    # At once: nothing is awaited, the job was only interrupted.
+    waiting_for = failure.message if delay_s > 0 else None
+    at = _to_pending(session, job, delay_s=delay_s, tries=job.tries, reason=failure.message, memory_gb=job.memory_gb)
+    _row(session, job, ProcStatus.WAITING, reason=failure.message, waiting_for=waiting_for)
+    of_job(session, "waiting", job, message=failure.message, usage=usage)
+    return Outcome("waiting", at, failure.message)
+
+
+def _failed(session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
+    reason = f"{failure.error_class}: {failure.message}"
+    session.execute(delete(FailedJob).where(*same_work(FailedJob, job)))
+    session.add(
+        FailedJob(
+            job_id=job.job_id,
+            **{name: getattr(job, name) for name in (*_WORK, *_LEASE)},
+            memory_gb=job.memory_gb,
+            tries=job.tries + 1,
+            why=job.why,
+            flow_run_id=job.flow_run_id,
+            task_run_id=job.task_run_id,
+            error_class=failure.error_class,
+            message=failure.message,
+            traceback=failure.traceback,
+            return_code=failure.return_code,
+            signal=failure.signal,
+            wall_s=usage.wall_s,
+            cpu_s=usage.cpu_s,
+            peak_memory_gb=usage.peak_memory_gb,
+        )
+    )
+    _row(session, job, ProcStatus.FAILED, reason=reason, waiting_for=None)
+    network_due(session, job.frame_id)
+    of_job(session, "failed", job, message=reason, usage=usage)
+    forget(session, job)
+    return Outcome("failed", reason=reason)
+
+
+def _cancelled(session: Session, job: RunningJob, usage: Usage) -> Outcome:
+    reason = f"cancelled by {job.cancel_by or 'its worker'}" + (f": {job.cancel_reason}" if job.cancel_reason else "")
+    if not job.cancel_hold:
+        return _drop(session, job, reason, usage)
+    _to_pending(session, job, delay_s=0.0, tries=job.tries, reason=reason, memory_gb=job.memory_gb, held=True)
+    _row(session, job, ProcStatus.WAITING, reason=reason)
+    of_job(session, "cancelled", job, message=reason, who=job.cancel_by, usage=usage)
+    return Outcome("discarded", reason=reason)
+
+
+def _drop(session: Session, job: RunningJob, reason: str, usage: Usage) -> Outcome:
+    _row(session, job, ProcStatus.WAITING, reason=reason)
+    of_job(session, "cancelled", job, message=reason, who=job.cancel_by, usage=usage)
+    forget(session, job)
+    return Outcome("discarded", reason=reason)
+
+
+def _to_pending(
+    session: Session, job: RunningJob, *, delay_s: float, tries: int, reason: str, memory_gb: float, held: bool = False
+) -> datetime:
+    at: datetime = session.execute(select(now_utc(delay_s))).scalar_one()
+    session.execute(delete(RunningJob).where(RunningJob.job_id == job.job_id))
+    session.execute(update(JobKey).where(JobKey.job_id == job.job_id).values(place=PENDING))
+    work: dict[str, Any] = {name: getattr(job, name) for name in _WORK}
+    session.add(
+        PendingJob(
+            job_id=job.job_id, **work, memory_gb=memory_gb, tries=tries, why=job.why, held=held, reason=reason, not_before=at,
+            waiting_since=at,
+        )
+    )  # fmt: skip
+    session.flush()
+    return at
+
+
+def _row(session: Session, job: RunningJob, status: ProcStatus, **values: Any) -> None:
+    kind = RowKind(job.kind)
+    values = {"proc_stage": stage_id(kind, Stage(job.stage)), **values}
+    if not move(session, kind, job.row_id, status, **values):
+        # The row is gone or was changed by hand; the job still has to end.
+        of_job(session, "row_lost", job, message=f"its row could not become {status.name}")
+
+
+def same_work(model: Any, job: Any) -> tuple[Any, ...]:
+    """Condition: another table's row for the same piece of work."""
+    return model.kind == job.kind, model.row_id == job.row_id, model.stage == job.stage

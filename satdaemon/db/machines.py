@@ -1,0 +1,59 @@
+"""The machines' rows: capacity from the configuration, state from operators, life from the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select, update
+
+from satdaemon.config import Machine as MachineSettings
+from satdaemon.db.clock import now_utc
+from satdaemon.db.daemon import changed
+from satdaemon.db.models import Machine
+from satdaemon.db.store import Store
+from satdaemon.errors import RequestError
+
+ENABLED, DRAINING, QUARANTINED = "enabled", "draining", "quarantined"
+
+
+def register(db: Store, machines: Iterable[MachineSettings]) -> None:
+    """Insert machines or renew their capacity; state and life stay as they are."""
+    with db.session_scope() as session:
+        for machine in machines:
+            row = session.get(Machine, machine.name)
+            if row is None:
+                row = Machine(name=machine.name, state=ENABLED)
+                session.add(row)
+            row.host, row.port = machine.host, machine.port
+            row.cpu, row.memory_gb, row.disk = machine.cpu, machine.memory_gb, machine.disk
+
+
+def seen(db: Store, name: str) -> None:
+    """A machine's worker is alive. Once a machine has been seen, it gets jobs only while it goes on being seen."""
+    with db.session_scope() as session:
+        session.execute(update(Machine).where(Machine.name == name).values(last_seen_utc=now_utc()))
+
+
+def gone(db: Store, name: str) -> None:
+    """A machine's worker ended in good order: no jobs for it until it is seen again."""
+    with db.session_scope() as session:
+        session.execute(update(Machine).where(Machine.name == name).values(last_seen_utc=now_utc(-1e6)))
+
+
+def set_state(db: Store, name: str, state: str, *, who: str, reason: str | None = None) -> None:
+    """Enable, drain (running jobs end, none is added) or quarantine a machine."""
+    if state not in (ENABLED, DRAINING, QUARANTINED):
+        raise RequestError(f"machine {name}: expected a state of {ENABLED}, {DRAINING}, {QUARANTINED}; got {state!r}")
+    with db.session_scope() as session:
+        row = session.get(Machine, name)
+        if row is None:
+            known = ", ".join(session.scalars(select(Machine.name).order_by(Machine.name)))
+            raise RequestError(f"machine {name!r}: expected one of {known or 'none'}")
+        row.state, row.reason = state, reason
+        changed(session, who=who, what=f"machine {name}: {state}" + (f" ({reason})" if reason else ""))
+
+
+def machines(db: Store) -> list[Machine]:
+    """All machines, by name."""
+    with db.read_scope() as session:
+        return list(session.scalars(select(Machine).order_by(Machine.name)))

@@ -1,0 +1,61 @@
+"""The tables, as SQLAlchemy models."""
+
+from satdaemon.db.models.base import Base
+from satdaemon.db.models.catalogue import Burst, File, Frame, Orbit, files2bursts, frames2bursts, frames2files
+from satdaemon.db.models.jobs import (
+    DaemonTools,
+    FailedJob,
+    FrameRun,
+    JobEvent,
+    JobKey,
+    Machine,
+    PendingJob,
+    RunningJob,
+)
+from satdaemon.db.models.points import Point, PointSeries, PointsVersion
+from satdaemon.db.models.products import Product
+from satdaemon.db.models.rows import (
+    MODEL_OF,
+    Ifg,
+    IfgProcStage,
+    Master,
+    MasterProcStage,
+    RsarIfg,
+    RsarIfgProcStage,
+    StageRow,
+    stage_id,
+    stage_of,
+)
+
+__all__ = [
+    "MODEL_OF",
+    "Base",
+    "Burst",
+    "DaemonTools",
+    "FailedJob",
+    "File",
+    "Frame",
+    "FrameRun",
+    "Ifg",
+    "IfgProcStage",
+    "JobEvent",
+    "JobKey",
+    "Machine",
+    "Master",
+    "MasterProcStage",
+    "Orbit",
+    "PendingJob",
+    "Point",
+    "PointSeries",
+    "PointsVersion",
+    "Product",
+    "RsarIfg",
+    "RsarIfgProcStage",
+    "RunningJob",
+    "StageRow",
+    "files2bursts",
+    "frames2bursts",
+    "frames2files",
+    "stage_id",
+    "stage_of",
+]

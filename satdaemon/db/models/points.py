@@ -1,0 +1,78 @@
+"""Points: positions and velocities apart from series, a version a frame, dates stored once a version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from satdaemon.db.models.base import Base, BigKey, Created, RowId, Time, partial_index
+from satdaemon.db.models.rows import CASCADE
+
+LOADING, ACTIVE, OLD = "loading", "active", "old"
+
+
+class PointsVersion(Base):
+    """One set of points of a frame. Readers see the active one, the whole of it."""
+
+    __tablename__ = "points_versions"
+    __table_args__ = (
+        CheckConstraint(f"state IN ('{LOADING}', '{ACTIVE}', '{OLD}')", "state"),
+        partial_index("uq_points_versions_active", "frame_id", where=f"state = '{ACTIVE}'", unique=True),
+    )
+
+    id: Mapped[RowId]
+    frame_id: Mapped[str] = mapped_column(String(60), index=True)
+    state: Mapped[str] = mapped_column(String(8), default=LOADING)
+    points: Mapped[int]
+    dates: Mapped[list[str]] = mapped_column(JSON, comment="ISO dates of the series, in order.")
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    product: Mapped[str] = mapped_column(Text)
+    job_id: Mapped[int] = mapped_column(BigInteger)
+    attempt: Mapped[int]
+    created_utc: Mapped[Created]
+    activated_utc: Mapped[Time]
+
+
+class Point(Base):
+    """Position and motion of one point. `cell` orders points along a Z curve over longitude and latitude."""
+
+    __tablename__ = "points"
+    __table_args__ = (Index("ix_points_version_id_cell", "version_id", "cell"),)
+
+    version_id: Mapped[int] = mapped_column(BigKey, ForeignKey("points_versions.id", ondelete=CASCADE), primary_key=True)
+    point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    cell: Mapped[int] = mapped_column(BigInteger)
+    lon: Mapped[float]
+    lat: Mapped[float]
+    height_m: Mapped[float] = mapped_column(REAL)
+    velocity: Mapped[float] = mapped_column(REAL, comment="mm/yr, line of sight, positive towards the satellite.")
+    velocity_std: Mapped[float] = mapped_column(REAL, comment="mm/yr")
+    temporal_coherence: Mapped[float] = mapped_column(REAL)
+    incidence_deg: Mapped[float] = mapped_column(REAL)
+    dem_error_m: Mapped[float] = mapped_column(REAL)
+    seasonal_sin: Mapped[float] = mapped_column(REAL, comment="mm")
+    seasonal_cos: Mapped[float] = mapped_column(REAL, comment="mm")
+
+
+class PointSeries(Base):
+    """Displacement of one point in 0.1 mm, one value a date; -32768 where unknown. SQLite: little-endian int16."""
+
+    __tablename__ = "points_series"
+
+    version_id: Mapped[int] = mapped_column(BigKey, ForeignKey("points_versions.id", ondelete=CASCADE), primary_key=True)
+    point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    series: Mapped[Any] = mapped_column(LargeBinary().with_variant(ARRAY(SmallInteger), "postgresql"))

@@ -1,0 +1,44 @@
+"""What was made, from what, by what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from satdaemon.db.models.base import Base, Created, RowId
+from satdaemon.db.models.rows import CASCADE
+
+
+class Product(Base):
+    """One published product directory."""
+
+    __tablename__ = "products"
+    __table_args__ = (
+        UniqueConstraint("frame_id", "stage", "key"),
+        Index("ix_products_frame_id_stage_id", "frame_id", "stage", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[RowId]
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id", ondelete=CASCADE))
+    stage: Mapped[str] = mapped_column(String(12))
+    key: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(String(10))
+    path: Mapped[str] = mapped_column(Text)
+    files: Mapped[int] = mapped_column(comment="Number of files.")
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    checksum: Mapped[str] = mapped_column(String(80), comment="Digest over names, sizes and contents of all files.")
+    processor: Mapped[str] = mapped_column(String(100))
+    processor_version: Mapped[str] = mapped_column(String(60))
+    fingerprint: Mapped[str] = mapped_column(String(64), comment="Digest of all that the product was made from.")
+    inputs: Mapped[dict[str, Any]] = mapped_column(JSON, comment="What the fingerprint was made of.")
+    newest_input: Mapped[int | None] = mapped_column(BigInteger, comment="Newest product that was there when the job began.")
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
+    job_id: Mapped[int] = mapped_column(BigInteger)
+    attempt: Mapped[int]
+    cpu_s: Mapped[float | None]
+    wall_s: Mapped[float | None]
+    created_utc: Mapped[Created]

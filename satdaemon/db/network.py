@@ -1,0 +1,120 @@
+"""Pairs of a frame follow its dates: new ones, those of dates that fell out, those of dates that came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import bindparam, select, text, update
+from sqlalchemy.orm import Session
+
+from satdaemon.db.frames import network_settings
+from satdaemon.db.models import Frame, Ifg, Master, RsarIfg, stage_id
+from satdaemon.db.rows import move
+from satdaemon.db.store import Store
+from satdaemon.db.upsert import insert_many
+from satdaemon.domain import Pair
+from satdaemon.planning.network import components, network
+from satdaemon.status import ProcStatus, RowKind, Stage
+
+_KEYS = ("only_f", "only_d", "only_p")
+_BACK: dict[str, Any] = {"reason": None, "automatic": False}
+OUT = (int(ProcStatus.FAILED), int(ProcStatus.EXCLUDED))
+# Frames that say so; pairs still open whose date is out; pairs left out by rule whose dates are both in.
+_DUE = """
+SELECT f.id FROM frames f WHERE f.network_due {only_f}
+UNION SELECT p.frame_id FROM ifg d JOIN rsar_ifg p ON p.frame_id = d.frame_id AND p.date1 = d.date
+ WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) {only_d}
+UNION SELECT p.frame_id FROM ifg d JOIN rsar_ifg p ON p.frame_id = d.frame_id AND p.date2 = d.date
+ WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) {only_d}
+UNION SELECT p.frame_id FROM rsar_ifg p WHERE p.proc_status IN (4, 5) AND p.proc_status = 5 AND p.automatic {only_p}
+ AND NOT EXISTS (SELECT 1 FROM ifg d WHERE d.frame_id = p.frame_id AND d.date IN (p.date1, p.date2) AND d.proc_status IN (4, 5))
+"""
+
+
+@dataclass(slots=True)
+class NetworkReport:
+    """What changed among the pairs of a frame."""
+
+    added: list[Pair] = field(default_factory=list)
+    excluded: list[Pair] = field(default_factory=list)
+    returned: list[Pair] = field(default_factory=list)
+    parts: int = 1
+    """Parts of the network: above 1 it is not connected."""
+
+
+def follow_dates(db: Store, frames: list[str] | None = None) -> dict[str, NetworkReport]:
+    """Adjust the pairs of every frame where a date failed, was left out or came back."""
+    only = {key: "" if frames is None else f"AND {key[-1]}.{'id' if key[-1] == 'f' else 'frame_id'} IN :frames" for key in _KEYS}
+    statement = text(_DUE.format(**only))
+    if frames is not None:
+        statement = statement.bindparams(bindparam("frames", expanding=True))
+    with db.read_scope() as session:
+        due = sorted(session.scalars(statement, {} if frames is None else {"frames": frames}))
+
+    def one(frame_id: str) -> NetworkReport:
+        return db.write(lambda session: refresh(db, session, frame_id))
+
+    return {frame_id: one(frame_id) for frame_id in due}
+
+
+def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
+    """Bring the pairs of one frame in step with its dates. Run again, it changes nothing."""
+    frame = session.scalars(select(Frame).where(Frame.id == frame_id).with_for_update()).one()
+    settings = network_settings(db.settings, frame)
+    dates = {row.date: row for row in session.scalars(select(Ifg).where(Ifg.frame_id == frame_id))}
+    master = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
+    usable = {day for day, row in dates.items() if row.proc_status not in OUT} | ({master} if master else set())
+    days = sorted(d for d in usable if _in_range(frame, d))
+    rows = {Pair(r.date1, r.date2): r for r in session.scalars(select(RsarIfg).where(RsarIfg.frame_id == frame_id))}
+    never = {p for p, r in rows.items() if r.proc_status == ProcStatus.FAILED or _by_hand(r)}
+    wanted = set(network(days, [p for p in rows if p not in never], settings, never))
+    now = [d for d in days if d not in dates or dates[d].waiting_for is None]
+    if len(components(now, wanted)) > 1:
+        # Dates that wait for something must not be all that ties two sides together.
+        wanted |= network(now, [p for p in wanted if p[0] in now and p[1] in now], settings, never)
+    report = NetworkReport(parts=len(components(days, wanted)))
+    for pair, row in rows.items():
+        gone = [d for d in pair if d not in usable]
+        if gone:
+            _leave_out(session, row, _why(gone[0], dates), report)
+        elif pair in wanted and _by_rule(row) and move(session, RowKind.RSAR_IFG, row.id, ProcStatus.WAITING, **_BACK):
+            report.returned.append(pair)
+    report.added = sorted(wanted - rows.keys())
+    insert_many(session, RsarIfg, [{"frame_id": frame_id, "date1": p.date1, "date2": p.date2} for p in report.added])
+    session.execute(update(Frame).where(Frame.id == frame_id).values(network_due=False, last_updated=Frame.last_updated))
+    return report
+
+
+def _leave_out(session: Session, row: RsarIfg, why: str, report: NetworkReport) -> None:
+    if row.proc_status == ProcStatus.EXCLUDED or row.proc_status == ProcStatus.RUNNING:
+        return  # a running one is looked at again when it has ended
+    was_used = row.proc_stage == stage_id(RowKind.RSAR_IFG, Stage.UNWRAP) and ProcStatus(row.proc_status).is_done
+    if not move(session, RowKind.RSAR_IFG, row.id, ProcStatus.EXCLUDED, reason=why, automatic=True):
+        return
+    report.excluded.append(Pair(row.date1, row.date2))
+    if was_used:
+        series = stage_id(RowKind.MASTER, Stage.TIMESERIES)
+        done = (Master.frame_id == row.frame_id, Master.proc_stage >= series, Master.proc_status.in_((2, 3)))
+        values = {"proc_status": int(ProcStatus.STALE), "stale_from": series, "reason": f"a pair was left out: {why}"}
+        session.execute(update(Master).where(*done).values(**values).execution_options(synchronize_session=False))
+
+
+def _why(day: date, dates: dict[date, Ifg]) -> str:
+    row = dates.get(day)
+    if row is None:
+        return f"{day}: no longer a date of the frame"
+    return f"{day} {ProcStatus(row.proc_status).name.lower()}: {row.reason or 'no reason given'}"
+
+
+def _by_rule(row: RsarIfg) -> bool:
+    return row.proc_status == ProcStatus.EXCLUDED and row.automatic
+
+
+def _by_hand(row: RsarIfg) -> bool:
+    return row.proc_status == ProcStatus.EXCLUDED and not row.automatic
+
+
+def _in_range(frame: Frame, day: date) -> bool:
+    return (frame.start_date is None or day >= frame.start_date) and (frame.end_date is None or day <= frame.end_date)

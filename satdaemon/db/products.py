@@ -1,0 +1,107 @@
+"""Products: what stands in a directory, and the fingerprint of all that it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from satdaemon.db.models import Product, RunningJob
+from satdaemon.domain import Job, StageResult, Usage
+from satdaemon.status import Stage
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a product directory holds."""
+
+    files: int
+    bytes: int
+    checksum: str
+
+
+def measure(directory: Path) -> Measured:
+    """Count the files and bytes of a product, and digest names, sizes and contents. The place plays no part."""
+    total, count = 0, 0
+    whole = hashlib.sha256()
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+        size = path.stat().st_size
+        whole.update(f"{path.relative_to(directory).as_posix()}\0{size}\0{digest.hexdigest()}\n".encode())
+        total += size
+        count += 1
+    return Measured(count, total, f"sha256:{whole.hexdigest()}")
+
+
+def fingerprint(made_from: Mapping[str, Any]) -> str:
+    """Digest of what a product was made from; equal inputs give equal digests on every machine."""
+    text = json.dumps(made_from, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def made_from(stage: Stage, given: Mapping[str, Any] | None, result: StageResult, product: Path) -> dict[str, Any]:
+    """All that the product depends on: what the job was given, what ran, and for a download what was found."""
+    found: dict[str, Any] = {
+        **(given or {}),
+        "stage": stage.value,
+        "processor": result.processor,
+        "processor_version": result.processor_version,
+    }
+    if stage is Stage.DOWNLOAD:
+        found["scenes"] = sorted([scene.id, scene.checksum] for scene in result.scenes)
+        found["orbit"] = sorted(Path(p).name for p in orbit_of(product).get("paths", []))
+    return found
+
+
+def orbit_of(product: Path) -> dict[str, Any]:
+    """The orbit that a download chose, from its download.json: {"paths", "type"}; empty where there is none."""
+    path = product / "download.json"
+    if not path.is_file():
+        return {}
+    orbit: dict[str, Any] = json.loads(path.read_text()).get("orbit") or {}
+    return orbit
+
+
+def record(
+    session: Session, job: RunningJob, value: Job, result: StageResult, usage: Usage, product: Path, measured: Measured
+) -> Product:
+    """Enter a published product; one of the same work before it gives way."""
+    stage = Stage(job.stage)
+    inputs = made_from(stage, job.inputs, result, product)
+    same = (Product.frame_id == job.frame_id, Product.stage == job.stage, Product.key == value.key)
+    session.execute(delete(Product).where(*same))
+    row = Product(
+        frame_id=job.frame_id,
+        stage=job.stage,
+        key=value.key,
+        kind=job.kind,
+        path=str(product),
+        files=measured.files,
+        bytes=measured.bytes,
+        checksum=measured.checksum,
+        processor=result.processor,
+        processor_version=result.processor_version,
+        fingerprint=fingerprint(inputs),
+        inputs=inputs,
+        newest_input=job.newest_input,
+        metrics=dict(result.metrics),
+        warnings=list(result.warnings),
+        job_id=job.job_id,
+        attempt=job.attempt,
+        cpu_s=usage.cpu_s,
+        wall_s=usage.wall_s,
+    )
+    session.add(row)
+    session.flush()
+    return row

@@ -1,0 +1,112 @@
+"""A private PostgreSQL + PostGIS for the test run: own directory, unix socket only, no superuser needed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+TEMPLATE = "satdaemon_template"
+OPTIONS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=80"
+
+
+class Cluster:
+    """A running cluster; `directory` holds its data and its socket."""
+
+    def __init__(self, directory: Path, binaries: Path, user: dict[str, object]) -> None:
+        self.directory = directory
+        self.binaries = binaries
+        self._user = user
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run a PostgreSQL program as the cluster's owner."""
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(self.directory)}
+        command = [str(self.binaries / program), *arguments]
+        done = subprocess.run(
+            command, cwd=self.directory, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, **self._user
+        )  # type: ignore[call-overload]
+        if done.returncode:
+            log = self.directory / "log"
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}\n{log.read_text() if log.exists() else ''}")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = f"{OPTIONS} -k {self.directory}"
+        self.run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server; `immediate` is a crash."""
+        self.run("pg_ctl", "-D", "data", "-m", mode, "-w", "stop")
+
+    def sql(self, statement: str, database: str = "postgres") -> None:
+        """Run one statement outside a transaction."""
+        connection = psycopg2.connect(host=str(self.directory), user="satdaemon", dbname=database)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy URL of a database."""
+        return f"postgresql+psycopg2://satdaemon@/{database}?host={self.directory}"
+
+    @contextmanager
+    def database(self, template: str | None = TEMPLATE) -> Iterator[str]:
+        """URL of a database made from a template, dropped afterwards."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        self.sql(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        try:
+            yield self.url(name)
+        finally:
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def binaries() -> Path:
+    """Directory of PostgreSQL's programs; RuntimeError that says what to install."""
+    named = os.environ.get("SATDAEMON_POSTGRES_BIN")
+    found = [Path(named)] if named else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+    for directory in reversed(found):
+        if (directory / "initdb").exists():
+            return directory
+    raise RuntimeError(
+        "tests need PostgreSQL with PostGIS: apt-get install postgresql-15-postgis-3, or set SATDAEMON_POSTGRES_BIN"
+    )
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Make, start and in the end remove a cluster. As root the server runs as an unprivileged account."""
+    directory = Path(tempfile.mkdtemp(prefix="satdaemon-pg-", dir="/tmp"))
+    user: dict[str, object] = {}
+    if os.geteuid() == 0:
+        account = _account()
+        os.chown(directory, account.pw_uid, account.pw_gid)
+        user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    directory.chmod(0o755)
+    server = Cluster(directory, binaries(), user)
+    server.run("initdb", "-D", "data", "-U", "satdaemon", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
+
+
+def _account() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("tests as root need an unprivileged account (postgres or nobody) to run PostgreSQL")
