@@ -17,8 +17,8 @@ REPEAT_ORBITS = 175
 ORBIT_S = 12 * 86400 / REPEAT_ORBITS
 """Duration of one Sentinel-1 orbit, seconds (175 orbits in 12 days)."""
 
-FRAME_ID = re.compile(r"^(?P<track>\d{3})(?P<direction>[AD])_[A-Z0-9]+(?:_[A-Z0-9]+)*$")
-BURST_ID = re.compile(r"^(?P<track>\d{1,3})_(?P<anx>\d{1,5})_(?P<swath>IW[123])$")
+FRAME_ID = re.compile(r"^(?P<track>[0-9]{3})(?P<direction>[AD])_[A-Z0-9]+(?:_[A-Z0-9]+)*\Z")
+BURST_ID = re.compile(r"^(?P<track>[0-9]{1,3})_(?P<anx>[0-9]{1,5})_(?P<swath>IW[123])\Z")
 
 
 @dataclass(frozen=True, slots=True)
