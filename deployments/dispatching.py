@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from deployments.deploy import deploy
 from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, daemon, jobs, planning, runs
+from satdaemon.db import Database, FrameRun, RunningJob, daemon, jobs, planning, runs
 from tasks.dispatch import plan_and_dispatch, update_dates
 from tasks.prefect_api import live_frame_runs, prefect_client
 
@@ -48,7 +48,10 @@ class Dispatching:
 
     def is_idle(self) -> bool:
         """True where no job runs or could start, and every flow run has ended."""
-        if self.database.query(RunningJob) or runs.live(self.database) or jobs.frames_to_start(self.database):
+        if self.database.query(RunningJob) or self._is_claimed() or jobs.frames_to_start(self.database):
             return False
         with prefect_client(self.database.settings) as client:
             return not live_frame_runs(client)
+
+    def _is_claimed(self) -> bool:
+        return any(runs.holder(self.database, run.frame_id) for run in self.database.query(FrameRun))

@@ -25,7 +25,7 @@ def end_state(database: Database, frame_id: str) -> State[Any]:
     """Failed with the jobs that failed, else Waiting with what is waited for, else Completed."""
     failed = database.query(FailedJob, frame_id=frame_id)
     if failed:
-        lines = [f"{_title(job)}: {job.error_class}: {job.error} (output: {job.log_path})" for job in failed[:_LISTED]]
+        lines = [f"{_title(job)}: {job.error_class}: {job.message} (output: {job.log_path})" for job in failed[:_LISTED]]
         more = f"\nand {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
         return Failed(message=f"{len(failed)} jobs of {frame_id} failed for good:\n" + "\n".join(lines) + more)
     if not daemon.read(database).grants:

@@ -59,7 +59,7 @@ def run(job: Job) -> Any:
     grants, cluster = current_grants(), current_cluster()
     try:
         state = grants.wait(job.id, cluster.stop)
-        if state.held or state.status != "granted":
+        if state.status != "granted":
             return Cancelled(name="TakenBack", message=f"{job.title}: taken off the queue: {state.reason or 'no reason given'}")
         summary = _on_cluster(job, state, grants, cluster)
     except Stopped:

@@ -14,12 +14,12 @@ def run_job(
     job_id: int,
     attempt: int,
     context: Mapping[str, Any],
-    stopped: Callable[[], bool] | None = None,
+    is_abandoned: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Run a granted job to its end and record that end in the database. See `satdaemon.runner.job.run_job`."""
     from satdaemon.runner.job import run_job as run
 
-    return run(config_path, job_id, attempt, context, stopped)
+    return run(config_path, job_id, attempt, context, is_abandoned)
 
 
 def warm_up(config_path: str, cores: int = 1) -> None:

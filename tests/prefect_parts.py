@@ -1,0 +1,36 @@
+"""One Prefect server for the whole test run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine_parts import make_settings, until
+
+from deployments.services import is_healthy, log_tail, prefect_environment, prefect_server
+from satdaemon.config import Settings
+
+
+@pytest.fixture(scope="session")
+def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings whose Prefect server runs; its address serves any other configuration too."""
+    settings = make_settings(tmp_path_factory.mktemp("prefect"), machines=1)
+    service = prefect_server(settings)
+    service.start()
+    try:
+        until(lambda: is_healthy(settings), 120.0, "the Prefect server's start")
+    except AssertionError as error:
+        raise AssertionError(log_tail(Path(service.log))) from error
+    yield settings
+    service.stop()
+
+
+@pytest.fixture
+def prefect_port(prefect_service: Settings, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The server's port, for `make_settings`; this process talks to it too."""
+    for name, value in prefect_environment(prefect_service).items():
+        if name.startswith("PREFECT_"):
+            monkeypatch.setitem(os.environ, name, value)
+    return int(prefect_service.parameters.prefect_api.split(":")[2].split("/")[0])
