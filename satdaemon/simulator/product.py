@@ -85,7 +85,8 @@ def _swath_files(product: SwathProduct, polarisation: str, index: int, number: i
     if samples.shape[0] != product.lines:
         raise ProcessingError(f"{product.swath_name}: expected {product.lines} lines, got {samples.shape[0]}")
     tiff, offsets = measurement_tiff(product, samples)
-    mean, std = samples.mean(axis=(0, 1)), samples.std(axis=(0, 1))
+    parts = samples.reshape(-1, 2).astype(np.float32)
+    mean, std = parts.mean(axis=0), parts.std(axis=0)
     about = Measurement(polarisation, number, offsets, complex(float(mean[0]), float(mean[1])), (float(std[0]), float(std[1])))
     acquisition = product.acquisition
     stem = (

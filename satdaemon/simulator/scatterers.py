@@ -44,7 +44,7 @@ BEHAVIOUR: dict[Cover, Persistence] = {
     Cover.TOWN: Persistence(130.0, 0.35, 0.97, 0.0, 1.0),
     Cover.ROCK: Persistence(80.0, 0.15, 0.90, 0.0, 1.0),
     Cover.FIELD: Persistence(45.0, 0.05, 0.02, 0.88, 14.0),
-    Cover.WATER: Persistence(9.0, 0.0, 0.0, 0.0, 1.0),
+    Cover.WATER: Persistence(25.0, 0.0, 0.0, 0.0, 1.0),
 }
 
 

@@ -20,7 +20,7 @@ from satdaemon.simulator.scenario import TRACK, near_range_time_s, nominal_start
 FRAME_ID = "132A_DEMO_SIM"
 DEM_SPACING_DEG = (1.5 / 3600, 1.0 / 3600)
 """(lon, lat): about 28 x 31 m, the grid of the Copernicus DEM at this latitude."""
-_DEM_MARGIN_DEG = 0.03
+_DEM_MARGIN_DEG = 0.08
 _TRUTH_SPACING_DEG = (3.0 / 3600, 2.0 / 3600)
 
 
