@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from satdaemon import __version__
+from satdaemon.config import StageSettings
 from satdaemon.domain import StageInput, StageResult
 
+_Settings = TypeVar("_Settings", bound=StageSettings)
 METADATA_NAME = "product.json"
 
 
@@ -36,6 +38,11 @@ class Processor(Protocol):
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make the product in `job.out_dir`."""
+
+
+def settings_of(job: StageInput, section: type[_Settings]) -> _Settings:
+    """The stage's own settings as its section of satdaemon.cfg; what the job carries beside them is left out."""
+    return section.model_validate({name: value for name, value in job.settings.items() if name in section.model_fields})
 
 
 def write_metadata(
