@@ -1,0 +1,224 @@
+"""`SatDaemonController`: everything that an operator does. Flows, command line and web act through it.
+
+Every call is one transaction, is recorded with who made it, and counts a change, so that the planner makes its
+list of jobs again. None of them waits for the daemon.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from satdaemon.config import NetworkSettings, Settings
+from satdaemon.db import Database, Frame, daemon, jobs, machines, rows
+from satdaemon.errors import RequestError
+from satdaemon.status import Stage
+
+LARGEST_PRIORITY = 1_000_000
+
+
+class SatDaemonController:
+    """Controls frames, jobs and the daemon of one configuration (default: satdaemon.cfg).
+
+    `who` is recorded with every action; default: the user and host of this process. Each call that names a
+    frame, row, job or machine raises RequestError where there is none such.
+    """
+
+    def __init__(self, config: Database | Settings | Path | str | None = None, *, who: str | None = None) -> None:
+        self.database = config if isinstance(config, Database) else Database(config)
+        self.who = who or _who()
+
+    # Frames. "Til" a stage: the frame is on, with the stages up to it on and all later ones off. False turns that
+    # last stage and all later ones off; a frame without any stage left is off.
+
+    def set_frame_full_proc(self, frame_id: str, on: bool) -> None:
+        """Turn a frame on for all stages and for updates, or off for all stages."""
+        self._set(
+            frame_id, f"full processing {_word(on)}", {**_switches(_flag(on), Stage), **({"do_update": True} if on else {})}
+        )
+
+    def set_frame_download(self, frame_id: str, on: bool) -> None:
+        """Process the frame only til the end of download."""
+        self._til(frame_id, Stage.DOWNLOAD, on)
+
+    def set_frame_satsar(self, frame_id: str, on: bool) -> None:
+        """Process the frame only til the end of SatSAR."""
+        self._til(frame_id, Stage.SATSAR, on)
+
+    def set_frame_process_til_timeseries(self, frame_id: str, on: bool) -> None:
+        """Process the frame only til the end of unwrap: everything that the time series needs."""
+        self._til(frame_id, Stage.UNWRAP, on)
+
+    def set_frame_noupdate(self, frame_id: str, on: bool) -> None:
+        """On: all stages, but only the initial processing, nothing for dates that come later. Off: updates again."""
+        values = {**_switches(True, Stage), "do_update": False} if _flag(on) else {"do_update": True}
+        self._set(frame_id, "no updates" if on else "updates on", values)
+
+    def set_frame_reprocess(self, frame_id: str, on: bool) -> None:
+        """Allow, or not, that what has become stale is made again."""
+        self._set(frame_id, f"reprocessing {_word(on)}", {"reprocess": _flag(on)})
+
+    def set_frame_proc_range(self, frame_id: str, start: date | None, end: date | None) -> None:
+        """Process only dates from `start` to `end`, both included; None leaves that side open."""
+        for name, day in (("start", start), ("end", end)):
+            if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+                raise RequestError(f"frame {frame_id}: expected a date or None as {name}, got {day!r}")
+        if start is not None and end is not None and start > end:
+            raise RequestError(f"frame {frame_id}: expected a start that is not after the end, got {start} and {end}")
+        self._set(frame_id, f"range {start or 'open'} to {end or 'open'}", {"start_date": start, "end_date": end})
+
+    def set_frame_priority(self, frame_id: str, priority: int) -> None:
+        """Frames with a higher number go first."""
+        if not isinstance(priority, int) or isinstance(priority, bool) or abs(priority) > LARGEST_PRIORITY:
+            raise RequestError(
+                f"frame {frame_id}: expected a whole number from -{LARGEST_PRIORITY} to {LARGEST_PRIORITY}, got {priority!r}"
+            )
+        self._set(frame_id, f"priority {priority}", {"priority": priority})
+
+    def set_frame_network(self, frame_id: str, **values: float | int | None) -> None:
+        """Give a frame keys of [NETWORK] of its own; None takes satdaemon.cfg's again. Pairs that exist stay."""
+        own = {name: value for name, value in values.items() if value is not None}
+        unknown = sorted(set(values) - set(NetworkSettings.model_fields))
+        if unknown or not values:
+            known = ", ".join(NetworkSettings.model_fields)
+            raise RequestError(f"frame {frame_id}: expected keys of [NETWORK] ({known}), got {', '.join(unknown) or 'none'}")
+        try:
+            checked = NetworkSettings.model_validate(own)
+        except ValidationError as error:
+            wrong = "; ".join(f"{item['loc'][0]}: expected: {item['msg']}; got {item['input']!r}" for item in error.errors())
+            raise RequestError(f"frame {frame_id}: {wrong}") from error
+        stored = {name: getattr(checked, name) if name in own else None for name in values}
+        self._set(frame_id, f"network {dict(sorted(values.items()))}", {**stored, "network_due": True})
+
+    # Jobs and rows.
+
+    def retry(self, *, job_id: int | None = None, frame_id: str | None = None, stage: Stage | str | None = None) -> int:
+        """Try failed jobs again with all their tries, release held ones, hurry those that wait; how many."""
+        self._one_of("retry", job_id, frame_id)
+        return jobs.retry(self.database, job_id=job_id, frame_id=frame_id, stage=_stage(stage), who=self.who)
+
+    def cancel(self, *, job_id: int | None = None, frame_id: str | None = None, reason: str = "") -> int:
+        """Stop a job or all jobs of a frame, running ones too, and hold them until `retry`; how many."""
+        self._one_of("cancel", job_id, frame_id)
+        return jobs.cancel(self.database, job_id=job_id, frame_id=frame_id, who=self.who, reason=reason)
+
+    def exclude(self, frame_id: str, date1: date, date2: date | None = None, *, reason: str) -> None:
+        """Leave out a date, or the pair of two dates, with a reason that people see."""
+        if not reason.strip():
+            raise RequestError(f"exclude {frame_id} {date1}: expected a reason, got an empty one")
+        rows.exclude(self.database, frame_id, date1, date2, reason=reason.strip(), who=self.who)
+
+    def include(self, frame_id: str, date1: date, date2: date | None = None) -> None:
+        """Take back a date or pair that was excluded."""
+        rows.include(self.database, frame_id, date1, date2, who=self.who)
+
+    # The daemon and its machines.
+
+    def pause(self) -> None:
+        """Launch nothing more until `resume`; running jobs go on, pending ones stay in the queue."""
+        self._command("pause")
+
+    def resume(self) -> None:
+        """Launch jobs again, after `pause` or `power_down_daemon`."""
+        self._command("run")
+
+    def power_down_daemon(self) -> int:
+        """Cancel all pending jobs and launch nothing more; running jobs complete. How many were cancelled.
+
+        Nothing is lost: after `resume` the planner lists what is owed again.
+        """
+        self._command("power_down")
+        return jobs.cancel(self.database, who=self.who, reason="power down", hold=False, running=False)
+
+    def set_machine_state(self, name: str, state: str, reason: str | None = None) -> None:
+        """`enabled`; `draining` (running jobs end, none is added); or `quarantined`."""
+        machines.set_state(self.database, name, state, who=self.who, reason=reason)
+
+    def _command(self, word: str) -> None:
+        self.database.write(lambda session: daemon.command(session, word, who=self.who))
+
+    def _til(self, frame_id: str, last: Stage, on: bool) -> None:
+        order = list(Stage)
+        later = order[order.index(last) + 1 :]
+        if _flag(on):
+            values = {**_switches(True, order[: order.index(last) + 1]), **_switches(False, later), "processing": True}
+            self._set(frame_id, f"til {last}", values)
+        else:
+            values = _switches(False, [last, *later])
+            self._set(frame_id, f"{last} and later off", {**values, "processing": None})
+
+    def _set(self, frame_id: str, what: str, values: Mapping[str, Any]) -> None:
+        """Write columns of a frame. `processing` None: off if no stage is left on, else as it is."""
+
+        def work(frame: Frame) -> None:
+            for name, value in values.items():
+                if name != "processing" or value is not None:
+                    setattr(frame, name, value)
+            if not any(getattr(frame, f"do_{stage.value}") for stage in Stage):
+                frame.processing = False
+
+        self._change(frame_id, what, work)
+
+    def _change(self, frame_id: str, what: str, work: Callable[[Frame], None]) -> None:
+        def write(session: Any) -> None:
+            frame = session.get(Frame, frame_id, with_for_update=True)
+            if frame is None:
+                raise _no_frame(session, frame_id)
+            if frame.retired_utc is not None:
+                raise RequestError(f"frame {frame_id}: retired on {frame.retired_utc:%Y-%m-%d}; it is not processed any more")
+            work(frame)
+            daemon.changed(session, who=self.who, what=what, frame_id=frame_id)
+
+        self.database.write(write)
+
+    def _one_of(self, what: str, job_id: int | None, frame_id: str | None) -> None:
+        if (job_id is None) == (frame_id is None):
+            raise RequestError(f"{what}: expected either job_id or frame_id, got {'neither' if job_id is None else 'both'}")
+        if frame_id is not None:
+            with self.database.read_scope() as session:
+                if session.get(Frame, frame_id) is None:
+                    raise _no_frame(session, frame_id)
+
+
+def _no_frame(session: Any, frame_id: str) -> RequestError:
+    known = [row.id for row in session.query(Frame.id)]
+    near = difflib.get_close_matches(str(frame_id), known, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; the database has {len(known)} frames"
+    return RequestError(f"frame {frame_id!r}: expected a frame of the database, found none{hint}")
+
+
+def _switches(on: bool, stages: Iterable[Stage]) -> dict[str, Any]:
+    """Columns that turn stages on or off; on: the frame with them."""
+    return {**{f"do_{stage.value}": on for stage in stages}, **({"processing": True} if on else {})}
+
+
+def _flag(on: bool) -> bool:
+    if not isinstance(on, bool):
+        raise RequestError(f"expected True or False, got {on!r}")
+    return on
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _stage(stage: Stage | str | None) -> Stage | None:
+    try:
+        return None if stage is None else Stage(stage)
+    except ValueError:
+        raise RequestError(f"stage: expected one of {', '.join(Stage)}, got {stage!r}") from None
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
