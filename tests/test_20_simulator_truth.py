@@ -64,6 +64,17 @@ def test_a_constant_does_not_count_but_noise_does() -> None:
     assert set(result["displacement_rms_mm_by_date"]) == {d.isoformat() for d in data["dates"][1:]}
 
 
+def test_errors_are_told_relative_to_the_reference_area() -> None:
+    data = measurement()
+    area = np.hypot(data["row"] - 40, data["col"] - 30) < 8
+    assert area.any()
+    data["displacement"] = data["displacement"].astype(np.float64)
+    data["displacement"][area] += 2.0
+    assert evaluate(small_truth(), **data)["displacement_rms_mm"] == pytest.approx(2.0 * np.sqrt(area.mean()), rel=1e-3)
+    moved = evaluate(small_truth(), **data, reference_mask=area)["displacement_rms_mm"]
+    assert moved == pytest.approx(2.0 * np.sqrt(1 - area.mean()), rel=1e-3)
+
+
 def test_a_cycle_slip_is_a_jump() -> None:
     data = measurement()
     count = len(data["row"])

@@ -60,8 +60,8 @@ def evaluate(
     grid_lon, grid_lat, grid_valid : (rows, cols)
         Rasters of the whole frame grid, for the share of coherent ground that became points.
     reference_mask : (points,)
-        Points of the reference area: the mean error over them is taken off each date. Default: all points with
-        temporal coherence above the limit.
+        Points of the reference area: the mean error over them is taken off each date. Default: the median error of
+        all points with temporal coherence above the limit.
     velocity_model
         "linear" or "seasonal" (line and yearly sine and cosine): what `velocity` was fitted with, so that the truth is
         fitted alike.
@@ -95,7 +95,9 @@ def evaluate(
         )
     motion, expected = _series(truth, lon, lat, height, dates)
     error = displacement - expected
-    error = error - np.nanmean(error[reference], axis=0)
+    # Points off by a cycle must not move the reference where none was given.
+    level = np.nanmedian if reference_mask is None else np.nanmean
+    error = error - level(error[reference], axis=0)
     by_date = np.sqrt(np.nanmean(error[good] ** 2, axis=0))
     jump = np.nanmax(np.abs(np.where(np.isfinite(error), error, 0.0)), axis=1) > truth.wavelength_m * 1e3 / 4
     distance = _geolocation_m(truth, master_date, azimuth_time, slant_range_m, lon, lat, height)

@@ -36,6 +36,8 @@ def truth_document(ground: Ground, written: Mapping[int, Mapping[str, Any]], ras
                             "atmosphere, both relative to the first date",
             "azimuth_shift_px": "a target stands in the product at its true line plus this",
             "bperp_m": "to the reference orbit; positive where the satellite is higher, normal to the line of sight",
+            "timing": "annotated times are exact zero-Doppler times but for azimuth_shift_px: no bistatic or other residual "
+            "correction is to be applied",
             "local": "along and across the track, metres from the centre; across is positive to far range",
         },
         "radar": {
