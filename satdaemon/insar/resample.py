@@ -146,9 +146,9 @@ def resample(burst: DerampedBurst, lattice: Lattice, window: Window, outer: Wind
     azimuth, across = interpolation_table(burst.azimuth_band), interpolation_table(burst.range_band, 8)
 
     def work(first: int, end: int) -> None:
-        _resample(burst.real, burst.imag, float(window.row + first - outer.row - burst.first_line), float(window.col - outer.col),
-                  (window.row + first - lattice.row0) / lattice.row_step, 1.0 / lattice.row_step,
-                  (window.col - lattice.col0) / lattice.col_step, 1.0 / lattice.col_step,
+        _resample(burst.real, burst.imag, window.row + first - outer.row - burst.first_line, window.col - outer.col,
+                  window.row + first - int(lattice.row0), 1.0 / lattice.row_step,
+                  window.col - int(lattice.col0), 1.0 / lattice.col_step,
                   lattice.mid_m, 1.0 / lattice.half_m, lattice.terms, height_m[first:end], shift_lines,
                   2.0 / wavelength_m, start_s, ramp.line_s, ramp.rate_hz_s, ramp.centroid_hz, ramp.reference_s,
                   azimuth, across, out[first:end])
@@ -174,8 +174,8 @@ def _deramp(block: NDArray[np.complex64], start_s: float, line_s: float, rate: N
 
 
 @kernel(fastmath=_FAST)
-def _resample(real: NDArray[np.float32], imag: NDArray[np.float32], row0: float, col0: float,
-              node_row: float, node_row_step: float, node_col: float, node_col_step: float,
+def _resample(real: NDArray[np.float32], imag: NDArray[np.float32], row0: int, col0: int,
+              node_row: int, per_node_row: float, node_col: int, per_node_col: float,
               mid_m: float, per_half_m: float, terms: NDArray[np.float64], height: NDArray[np.float32],
               shift: float, cycles_per_m: float, start_s: float, line_s: float,
               rate: NDArray[np.float64], centroid: NDArray[np.float64], reference: NDArray[np.float64],
@@ -189,17 +189,18 @@ def _resample(real: NDArray[np.float32], imag: NDArray[np.float32], row0: float,
     nothing = np.complex64(complex(math.nan, math.nan))
     for i in range(out.shape[0]):
         nodes = np.empty((terms.shape[0], 3, terms.shape[3]))
-        interpolate_row(terms, node_row + i * node_row_step, nodes)
+        interpolate_row(terms, (node_row + i) * per_node_row, nodes)
         for j in range(out.shape[1]):
-            place = node_col + j * node_col_step
+            place = (node_col + j) * per_node_col
             n = min(max(int(place), 0), last_node)
             f = place - n
             x = (height[i, j] - mid_m) * per_half_m
             if math.isnan(x):
                 out[i, j] = nothing
                 continue
-            line = row0 + i + shift + between(nodes, 0, n, f, x)
-            sample = col0 + j + between(nodes, 1, n, f, x)
+            # whole rows are added as integers: results do not depend on how rows are shared out
+            line = (row0 + i) + shift + between(nodes, 0, n, f, x)
+            sample = (col0 + j) + between(nodes, 1, n, f, x)
             y, z = math.floor(line), math.floor(sample)
             if not (y >= above and z >= before and y + down - above <= lines and z + across - before <= samples):
                 out[i, j] = nothing
