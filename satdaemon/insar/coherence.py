@@ -11,16 +11,31 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from satdaemon.insar.fringes import NODE
 from satdaemon.insar.kernel import kernel
 
 Floats = NDArray[np.float32]
+NODE_ROWS, NODE_COLS = NODE
 LEAST_COHERENCE = 1e-3
 """Stored where the corrected coherence is 0 or less, so that the phase survives; exact 0 means no data."""
 
 
+@kernel()
+def _fill_turn(slope_az: float, slope_rg: float, wa: int, wr: int, turn: NDArray[np.complex64]) -> None:
+    """Phasors that take the slope off at each place of the window, relative to its middle."""
+    for a in range(wa):
+        down = np.exp(-1j * slope_az * (a - wa // 2))
+        for b in range(wr):
+            turn[a * wr + b] = down
+    for b in range(wr):
+        right = np.exp(-1j * slope_rg * (b - wr // 2))
+        for a in range(wa):
+            turn[a * wr + b] *= right
+
+
 @kernel(parallel=True)
 def average_siblings(
-    product: NDArray[np.complex64], power1: Floats, power2: Floats, first_row: int,
+    product: NDArray[np.complex64], power1: Floats, power2: Floats, slope_az: Floats, slope_rg: Floats, first_row: int,
     packed: NDArray[np.uint16], start: NDArray[np.int64], count: NDArray[np.uint16],
     window: tuple[int, int], fewest: int, result: NDArray[np.complex64], share: Floats,
 ) -> None:
@@ -30,6 +45,9 @@ def average_siblings(
     ----------
     product, power1, power2
         `s1 conj(s2)`, `|s1|^2`, `|s2|^2` of a block with halo, shape (block rows, cols), 0 where there is no data.
+    slope_az, slope_rg
+        Phase slopes at the block's nodes, rad/px (`fringes.phase_slopes`); what lies in a pixel's window is brought to the
+        pixel along them before it is averaged.
     first_row
         Row of the block that is row 0 of `count`, `result` and `share`.
     packed, start, count
@@ -51,7 +69,15 @@ def average_siblings(
     for i in prange(count.shape[0]):
         place = start[i]
         here = (first_row + i) * cols
+        turn = np.ones(wa * wr, np.complex64)
+        turned = False
         for j in range(cols):
+            if j % NODE_COLS == 0:
+                a = slope_az[(first_row + i) // NODE_ROWS, j // NODE_COLS]
+                b = slope_rg[(first_row + i) // NODE_ROWS, j // NODE_COLS]
+                turned = a != 0 or b != 0
+                if turned:
+                    _fill_turn(a, b, wa, wr, turn)
             n = count[i, j]
             result[i, j] = 0
             share[i, j] = 0
@@ -64,6 +90,8 @@ def average_siblings(
                 for k in range(place, place + n):
                     at = here + j + step[packed[k]]
                     v = z[at]
+                    if turned:
+                        v = v * turn[packed[k]]
                     real += v.real
                     imag += v.imag
                     sum1 += p1[at]
@@ -104,4 +132,5 @@ def phase_variance(coherence: Floats, looks: float | Floats) -> Floats:
     The Cramer-Rao bound (Rodriguez & Martin 1992); for 10 and more looks close to the truth above c = 0.3.
     """
     c2 = np.clip(np.square(coherence.astype(np.float64)), 1e-6, 0.9999)
-    return np.minimum((1 - c2) / (2 * looks * c2), np.pi**2 / 3).astype(np.float32)
+    bound: NDArray[np.float64] = (1 - c2) / (2 * np.maximum(looks, 1e-3) * c2)
+    return np.minimum(bound, np.pi**2 / 3).astype(np.float32)

@@ -20,11 +20,11 @@ def ground_spacing_m(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64])
         A piece of the frame, shape (rows, cols), at least 2 x 2, NaN where unknown. The medians are over the
         slopes both towards and away from the satellite; layover shrinks single pixels to nothing.
     """
-    east = lon_deg * np.cos(np.radians(lat_deg)) * DEGREE_M
-    north = lat_deg * DEGREE_M
+    parallel = float(np.cos(np.radians(np.nanmean(lat_deg)))) if np.isfinite(lat_deg).any() else np.nan
     spacing = []
     for axis in (0, 1):
-        distance = np.hypot(np.diff(east, axis=axis), np.diff(north, axis=axis))
+        step = (np.diff(lon_deg, axis=axis) + 180) % 360 - 180
+        distance = np.hypot(step * parallel, np.diff(lat_deg, axis=axis)) * DEGREE_M
         distance = distance[np.isfinite(distance)]
         if distance.size == 0 or float(np.median(distance)) <= 0:
             raise DataError("ground spacing: expected lon/lat of neighbouring pixels, found none known")

@@ -12,6 +12,8 @@ TILE = (16, 64)
 """Rows and columns of the tiles that the speckle correlation is measured on: within 16 lines the TOPS Doppler
 changes little enough (about 70 Hz) for complex products to be summed."""
 
+LEVEL_ROUNDS = 8
+
 
 @dataclass(slots=True)
 class AmplitudeSums:
@@ -67,15 +69,17 @@ def radiometric_scales(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     known = np.isfinite(samples)
     everywhere = known.sum(0) >= max(2, samples.shape[0] // 2)
-    chosen = samples[:, everywhere]
-    scales = np.ones(samples.shape[0])
-    if chosen.shape[1] == 0:
-        return scales
-    ratio = chosen - np.nanmean(chosen, axis=0)
-    for date in range(samples.shape[0]):
-        here = ratio[date][np.isfinite(ratio[date])]
-        if here.size:
-            scales[date] = np.exp(-np.median(here))
+    levelled = samples[:, everywhere].copy()
+    total = np.zeros(samples.shape[0])
+    if levelled.shape[1] == 0:
+        return np.ones(samples.shape[0])
+    # repeated, since the mean over time of a pixel that lacks a date lacks that date's level too
+    for _ in range(LEVEL_ROUNDS):
+        ratio = levelled - np.nanmean(levelled, axis=0)
+        level = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0 for row in ratio])
+        levelled -= level[:, None]
+        total += level
+    scales: NDArray[np.float64] = np.exp(total.mean() - total)
     return scales
 
 

@@ -28,6 +28,8 @@ NODE_BYTES = 700
 """Memory of one node: 310 of whirlwind's measured, and ours."""
 DENSE_SHARE = 0.9
 """`auto`: from this share of filled cells on the grid solver is used."""
+SMALLEST_GRID = 8
+"""Cells on a side below which the grid solver has nothing to work on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,11 @@ def unwrap_cells(
     if n < max(min_cells, 3):
         raise ProcessingError(f"unwrapping needs at least {max(min_cells, 3)} cells with points, got {n}"
                               f" ({int(cells.size.sum())} points): this pair is not coherent enough")
-    filled = n / ((np.ptp(cells.row) + 1) * (np.ptp(cells.col) + 1))
-    solver = ("grid" if filled >= DENSE_SHARE else "sparse") if method == "auto" else method
+    extent = (int(np.ptp(cells.row)) + 1, int(np.ptp(cells.col)) + 1)
+    dense = n >= DENSE_SHARE * extent[0] * extent[1]
+    solver = ("grid" if dense else "sparse") if method == "auto" else method
+    if min(extent) < SMALLEST_GRID:
+        solver = "sparse"
     variance = phase_variance(cells.coherence, looks)
     reach = _reach(spacing_m, max_gap_m)
     phase = (

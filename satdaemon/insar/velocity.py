@@ -4,7 +4,7 @@ Model: d(t) = a + v t + s sin(2 pi t) + c cos(2 pi t), t in years. Standard erro
 s^2 = sum of squared residuals / (n - parameters) (ordinary least squares). It holds for errors that are independent from
 date to date, as turbulent atmosphere is; noise that lasts longer (stratified atmosphere, loading) makes the true error
 larger. The seasonal terms are fitted only where they are constrained: a year of data and a variance of the velocity that
-they do not raise more than fourfold; elsewhere they are NaN and the fit is linear.
+they do not raise more than fourfold, from dates in different seasons; elsewhere they are NaN and the fit is linear.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Floats = NDArray[np.float32]
 MIN_YEARS = 0.95
 MIN_DATES = 8
 MAX_INFLATION = 4.0
-"""Largest ratio of the velocity's variance with seasonal terms to that without."""
+"""Largest ratio of the velocity's variance with seasonal terms to that without, and of the variance of the seasonal
+terms to that of dates spread evenly over the year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def _fit(
         if seasonal and n >= min_dates and latest - earliest >= min_years:
             # a ridge far below rounding of real designs keeps the inverse of a singular one finite and huge
             full = np.linalg.inv(normal + 1e-12 * np.eye(4))
-            if full[1, 1] > 0 and full[1, 1] <= inflation * inverse[1, 1]:
+            # 2 / n is the variance of the seasonal terms of evenly spread dates
+            if 0 < full[1, 1] <= inflation * inverse[1, 1] and max(full[2, 2], full[3, 3]) <= inflation * 2 / n:
                 terms = 4
                 inverse = full
         solution = inverse @ right[:terms].copy()

@@ -23,12 +23,12 @@ from satdaemon.insar.rowblocks import RowBlock, block_rows, row_blocks
 from satdaemon.insar.rowrasters import create_rows, open_all, read_rows, shape_of, write_rows
 from satdaemon.insar.sibling_store import NAME as SIBLINGS
 from satdaemon.insar.sibling_store import SiblingReader, SiblingRows
-from satdaemon.processors.base import Report, write_metadata
+from satdaemon.processors.base import Report, settings_of, write_metadata
 from satdaemon.processors.builtin.siblings import make_siblings
 from satdaemon.status import RowKind
 
 MEMORY_PX = 180
-"""Bytes that a pixel of a pair's block takes: two SLCs, their product and smooth phase, powers, results."""
+"""Bytes that a pixel of a pair's block takes: two SLCs, their product, powers, results."""
 
 
 class Coherence:
@@ -39,7 +39,7 @@ class Coherence:
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `siblings.zarr` for the master's row, `ifg.tif` and `points.tif` for a pair's."""
-        settings = CoherenceSettings.model_validate(dict(job.settings))
+        settings = settings_of(job, CoherenceSettings)
         use_threads(job.cores)
         with gdal_session():
             make = make_siblings if job.kind is RowKind.MASTER else _make_pair
@@ -62,7 +62,7 @@ def _make_pair(
             raise DataError(f"siblings are on a grid of {siblings.shape}, the SLCs of {job.key} on one of {shape}:"
                             " run the frame's coherence stage again")
         first, second = sources.values()
-        halo = siblings.window[0] // 2 + fringes.HALO_ROWS
+        halo = max(siblings.window[0] // 2, fringes.HALO_ROWS)
         height = block_rows(shape[1], MEMORY_PX + 4 * settings.max_siblings, job.memory_gb,
                             halo=halo, halo_bytes_per_px=48)
         with (create_rows(job.out_dir / "ifg.tif", shape, np.complex64) as ifg,
@@ -94,13 +94,14 @@ def estimate(
     s1 = np.where(known, s1, np.complex64(0))
     s2 = np.where(known, s2, np.complex64(0))
     product = s1 * s2.conj()
-    smooth = fringes.smooth_phase(product, block.halo_first) if settings.remove_fringes else None
-    if smooth is not None:
-        product *= smooth.conj()
+    slopes = fringes.phase_slopes(product, block.halo_first)
+    if not settings.remove_fringes:
+        slopes = (np.zeros_like(slopes[0]), np.zeros_like(slopes[1]))
     sample = np.empty(rows.count.shape, np.complex64)
     share = np.empty(rows.count.shape, np.float32)
     coherence.average_siblings(
-        product, _power(s1), _power(s2), block.inset, rows.packed, rows.start, rows.count, window, fewest, sample, share
+        product, _power(s1), _power(s2), *slopes, block.inset, rows.packed, rows.start, rows.count, window, fewest,
+        sample, share,
     )
     size = np.abs(sample)
     looks = rows.looks * share
@@ -111,10 +112,7 @@ def estimate(
         & (looks >= settings.min_looks)
     )
     scale = np.maximum(corrected, coherence.LEAST_COHERENCE) / np.where(size > 0, size, 1)
-    result = sample * scale
-    if smooth is not None:
-        result *= smooth[block.inset : block.inset + block.rows]
-    return result.astype(np.complex64), chosen.astype(np.uint8), looks
+    return (sample * scale).astype(np.complex64), chosen.astype(np.uint8), looks
 
 
 def _power(slc: NDArray[np.complex64]) -> NDArray[np.float32]:
