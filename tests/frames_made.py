@@ -54,8 +54,9 @@ def add_file(
     with db.session_scope() as session:
         session.add(
             File(
-                id=name, track=132, orbit_direction="A", date=start.date(), start_utc=start, stop_utc=start + timedelta(seconds=27),
-                platform=platform, absolute_orbit=12345, proc_utc=proc_utc or start + timedelta(hours=3), state=state,
+                id=name, track=132, orbit_direction="A", date=start.date(), start_utc=start,
+                stop_utc=start + timedelta(seconds=27), platform=platform, absolute_orbit=12345,
+                proc_utc=proc_utc or start + timedelta(hours=3), state=state,
                 size=1000, checksum=f"md5:{crc}", **columns,
             )
         )  # fmt: skip
@@ -67,7 +68,8 @@ def add_file(
 def add_orbit(db: Database, day: date, platform: str = "S1A") -> Path:
     """A precise orbit, by name."""
     start, stop = day - timedelta(days=1), day + timedelta(days=1)
-    name = f"{platform}_OPER_AUX_POEORB_OPOD_{day + timedelta(days=21):%Y%m%d}T120000_V{start:%Y%m%d}T225942_{stop:%Y%m%d}T005942.EOF"
+    made = day + timedelta(days=21)
+    name = f"{platform}_OPER_AUX_POEORB_OPOD_{made:%Y%m%d}T120000_V{start:%Y%m%d}T225942_{stop:%Y%m%d}T005942.EOF"
     path = db.settings.parameters.orbit_path / name
     path.write_text("")
     return path
@@ -79,6 +81,8 @@ def make_frame(db: Database, dates: int = 6, *, on: bool = True, frame_id: str =
     insert_bursts(db, values)
     db.make_new_frame_using_burstlist([b.id for b in values], frame_id)
     for day in found:
+        if db.query(File, date=day):
+            continue
         add_file(db, datetime(day.year, day.month, day.day, 6, 14, 0, tzinfo=UTC), values)
         add_orbit(db, day)
     db.update_procdates(frame_id)

@@ -21,7 +21,8 @@ from satdaemon.db.session import open_engine
 
 SPECIFIED = {
     "files", "bursts", "files2bursts", "frames", "frames2bursts", "frames2files", "master", "ifg", "rsar_ifg",
-    "master_proc_stages", "ifg_proc_stages", "rsar_ifg_proc_stages", "daemon_tools", "pending_jobs", "running_jobs", "failed_jobs",
+    "master_proc_stages", "ifg_proc_stages", "rsar_ifg_proc_stages", "daemon_tools",
+    "pending_jobs", "running_jobs", "failed_jobs",
 }  # fmt: skip
 QUERIES = {
     "columns": "SELECT table_name, column_name, data_type, udt_name, character_maximum_length, is_nullable, column_default,"

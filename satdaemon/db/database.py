@@ -108,9 +108,8 @@ def _known(model: type[Base], names: Iterable[str]) -> None:
     columns = set(inspect(model).columns.keys())
     unknown = sorted(set(names) - columns)
     if unknown:
-        raise RequestError(
-            f"{model.__name__}: expected columns of {model.__tablename__} ({', '.join(sorted(columns))}), got {', '.join(unknown)}"
-        )
+        known = ", ".join(sorted(columns))
+        raise RequestError(f"{model.__name__}: expected columns of {model.__tablename__} ({known}), got {', '.join(unknown)}")
 
 
 def _conditions(model: type[Base], conditions: Mapping[str, Any]) -> list[ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satdaemon.status import STAGES_OF, RowKind, Stage
+from satdaemon.status import STAGES_OF, ProcStatus, RowKind, Stage
 
 _HAS = "(2, 3, 6)"
 RANK: dict[Stage, int] = {stage: place for place, stage in enumerate(Stage)}
@@ -109,7 +109,8 @@ def _date_has(date: str) -> str:
     return f"{date} = m.date OR EXISTS ({found})"
 
 
-_STATUS = "CASE m.proc_status WHEN 0 THEN ' (waiting)' WHEN 1 THEN ' (running)' WHEN 4 THEN ' (failed)' WHEN 5 THEN ' (excluded)' ELSE '' END"
+_WORDS = " ".join(f"WHEN {s.value} THEN ' ({s.name.lower()})'" for s in ProcStatus if not s.is_done)
+_STATUS = f"CASE m.proc_status {_WORDS} ELSE '' END"
 _MASTER = Need("m.id IS NOT NULL", "'the frame has no master yet: run update_procdates'")
 _MASTER_SATSAR = Need(f"{_master_has(Stage.SATSAR)}", f"'the master''s satsar' || {_STATUS}")
 _SIBLINGS = Need(f"{_master_has(Stage.COHERENCE)}", f"'the siblings of the frame (coherence of its master)' || {_STATUS}")

@@ -22,7 +22,7 @@ from satdaemon.db.store import Store
 _PLANNER_LOCK = 7_310_002
 _NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 _OWED_TABLE = {
-    "postgresql": "CREATE TEMP TABLE IF NOT EXISTS owed (kind varchar(10), row_id bigint, stage varchar(12), frame_id varchar(60),"
+    "postgresql": "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id bigint, stage text, frame_id text,"
     " date1 date, date2 date, priority integer, stage_rank smallint, created_utc timestamptz) ON COMMIT DELETE ROWS",
     "sqlite": "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id integer, stage text, frame_id text,"
     " date1 date, date2 date, priority integer, stage_rank integer, created_utc text, PRIMARY KEY (kind, row_id, stage))",

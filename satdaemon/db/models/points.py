@@ -9,7 +9,6 @@ from sqlalchemy import (
     REAL,
     BigInteger,
     CheckConstraint,
-    ForeignKey,
     Index,
     LargeBinary,
     SmallInteger,
@@ -19,8 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from satdaemon.db.models.base import Base, BigKey, Created, RowId, Time, partial_index
-from satdaemon.db.models.rows import CASCADE
+from satdaemon.db.models.base import Base, Created, RowId, Time, partial_index
 
 LOADING, ACTIVE, OLD = "loading", "active", "old"
 
@@ -37,7 +35,7 @@ class PointsVersion(Base):
     id: Mapped[RowId]
     frame_id: Mapped[str] = mapped_column(String(60), index=True)
     state: Mapped[str] = mapped_column(String(8), default=LOADING)
-    points: Mapped[int]
+    points: Mapped[int] = mapped_column(comment="Number of points.")
     dates: Mapped[list[str]] = mapped_column(JSON, comment="ISO dates of the series, in order.")
     attributes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     product: Mapped[str] = mapped_column(Text)
@@ -48,24 +46,27 @@ class PointsVersion(Base):
 
 
 class Point(Base):
-    """Position and motion of one point. `cell` orders points along a Z curve over longitude and latitude."""
+    """Position and motion of one point. `cell` orders points along a Z curve over longitude and latitude.
+
+    No foreign key to the version: it would be checked for each of a million rows.
+    """
 
     __tablename__ = "points"
     __table_args__ = (Index("ix_points_version_id_cell", "version_id", "cell"),)
 
-    version_id: Mapped[int] = mapped_column(BigKey, ForeignKey("points_versions.id", ondelete=CASCADE), primary_key=True)
-    point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    version_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     cell: Mapped[int] = mapped_column(BigInteger)
     lon: Mapped[float]
     lat: Mapped[float]
-    height_m: Mapped[float] = mapped_column(REAL)
-    velocity: Mapped[float] = mapped_column(REAL, comment="mm/yr, line of sight, positive towards the satellite.")
-    velocity_std: Mapped[float] = mapped_column(REAL, comment="mm/yr")
-    temporal_coherence: Mapped[float] = mapped_column(REAL)
-    incidence_deg: Mapped[float] = mapped_column(REAL)
-    dem_error_m: Mapped[float] = mapped_column(REAL)
-    seasonal_sin: Mapped[float] = mapped_column(REAL, comment="mm")
-    seasonal_cos: Mapped[float] = mapped_column(REAL, comment="mm")
+    height_m: Mapped[float | None] = mapped_column(REAL)
+    velocity: Mapped[float | None] = mapped_column(REAL, comment="mm/yr, line of sight, positive towards the satellite.")
+    velocity_std: Mapped[float | None] = mapped_column(REAL, comment="mm/yr")
+    temporal_coherence: Mapped[float | None] = mapped_column(REAL)
+    incidence_deg: Mapped[float | None] = mapped_column(REAL)
+    dem_error_m: Mapped[float | None] = mapped_column(REAL)
+    seasonal_sin: Mapped[float | None] = mapped_column(REAL, comment="mm")
+    seasonal_cos: Mapped[float | None] = mapped_column(REAL, comment="mm")
 
 
 class PointSeries(Base):
@@ -73,6 +74,6 @@ class PointSeries(Base):
 
     __tablename__ = "points_series"
 
-    version_id: Mapped[int] = mapped_column(BigKey, ForeignKey("points_versions.id", ondelete=CASCADE), primary_key=True)
-    point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    version_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     series: Mapped[Any] = mapped_column(LargeBinary().with_variant(ARRAY(SmallInteger), "postgresql"))

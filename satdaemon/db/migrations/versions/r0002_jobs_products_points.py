@@ -22,12 +22,12 @@ def upgrade() -> None:
     """Forwards."""
     _job_events()
     _job_keys()
+    _points()
+    _points_series()
     _points_versions()
     _failed_jobs()
     _frame_runs()
     _pending_jobs()
-    _points()
-    _points_series()
     _products()
     _running_jobs()
 
@@ -79,13 +79,44 @@ def _job_keys() -> None:
     )
 
 
+def _points() -> None:
+    op.create_table(
+        "points",
+        sa.Column("version_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("point_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("cell", sa.BigInteger(), nullable=False),
+        sa.Column("lon", sa.Double(), nullable=False),
+        sa.Column("lat", sa.Double(), nullable=False),
+        sa.Column("height_m", sa.REAL(), nullable=True),
+        sa.Column("velocity", sa.REAL(), nullable=True, comment="mm/yr, line of sight, positive towards the satellite."),
+        sa.Column("velocity_std", sa.REAL(), nullable=True, comment="mm/yr"),
+        sa.Column("temporal_coherence", sa.REAL(), nullable=True),
+        sa.Column("incidence_deg", sa.REAL(), nullable=True),
+        sa.Column("dem_error_m", sa.REAL(), nullable=True),
+        sa.Column("seasonal_sin", sa.REAL(), nullable=True, comment="mm"),
+        sa.Column("seasonal_cos", sa.REAL(), nullable=True, comment="mm"),
+        sa.PrimaryKeyConstraint("version_id", "point_id", name=op.f("pk_points")),
+    )
+    op.create_index("ix_points_version_id_cell", "points", ["version_id", "cell"])
+
+
+def _points_series() -> None:
+    op.create_table(
+        "points_series",
+        sa.Column("version_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("point_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("series", sa.LargeBinary().with_variant(postgresql.ARRAY(sa.SmallInteger()), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("version_id", "point_id", name=op.f("pk_points_series")),
+    )
+
+
 def _points_versions() -> None:
     op.create_table(
         "points_versions",
         sa.Column("id", KEY, nullable=False),
         sa.Column("frame_id", sa.String(60), nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
-        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False, comment="Number of points."),
         sa.Column("dates", sa.JSON(), nullable=False, comment="ISO dates of the series, in order."),
         sa.Column("attributes", sa.JSON(), nullable=False),
         sa.Column("product", sa.Text(), nullable=False),
@@ -202,41 +233,6 @@ def _pending_jobs() -> None:
         "ix_pending_jobs_order",
         "pending_jobs",
         [sa.literal_column("priority DESC"), sa.literal_column("stage_rank DESC"), "job_id"],
-    )
-
-
-def _points() -> None:
-    op.create_table(
-        "points",
-        sa.Column("version_id", KEY, nullable=False),
-        sa.Column("point_id", sa.BigInteger(), nullable=False),
-        sa.Column("cell", sa.BigInteger(), nullable=False),
-        sa.Column("lon", sa.Double(), nullable=False),
-        sa.Column("lat", sa.Double(), nullable=False),
-        sa.Column("height_m", sa.REAL(), nullable=False),
-        sa.Column("velocity", sa.REAL(), nullable=False, comment="mm/yr, line of sight, positive towards the satellite."),
-        sa.Column("velocity_std", sa.REAL(), nullable=False, comment="mm/yr"),
-        sa.Column("temporal_coherence", sa.REAL(), nullable=False),
-        sa.Column("incidence_deg", sa.REAL(), nullable=False),
-        sa.Column("dem_error_m", sa.REAL(), nullable=False),
-        sa.Column("seasonal_sin", sa.REAL(), nullable=False, comment="mm"),
-        sa.Column("seasonal_cos", sa.REAL(), nullable=False, comment="mm"),
-        sa.ForeignKeyConstraint(["version_id"], ["points_versions.id"], name=op.f("fk_points_version_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("version_id", "point_id", name=op.f("pk_points")),
-    )
-    op.create_index("ix_points_version_id_cell", "points", ["version_id", "cell"])
-
-
-def _points_series() -> None:
-    op.create_table(
-        "points_series",
-        sa.Column("version_id", KEY, nullable=False),
-        sa.Column("point_id", sa.BigInteger(), nullable=False),
-        sa.Column("series", sa.LargeBinary().with_variant(postgresql.ARRAY(sa.SmallInteger()), "postgresql"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["version_id"], ["points_versions.id"], name=op.f("fk_points_series_version_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("version_id", "point_id", name=op.f("pk_points_series")),
     )
 
 

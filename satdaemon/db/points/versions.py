@@ -1,4 +1,4 @@
-"""Points, versioned a frame: loaded unseen, then shown whole."""
+"""Which set of points of a frame is shown."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ def activate(session: Session, version: int) -> None:
 
 
 def activate_of_job(db: Store, session: Session, job_id: int, attempt: int) -> bool:
-    """Show the version that this attempt loaded; False where it loaded none."""
-    mine = (PointsVersion.job_id == job_id, PointsVersion.attempt == attempt, PointsVersion.state == LOADING)
+    """Show the version that this attempt loaded; False where it loaded none.
+
+    Within `session` where the points are in the same database; else in a transaction of their own just before
+    its commit, so that a crash in between shows points of a job that is tried again, and never none.
+    """
+    mine = (PointsVersion.job_id == job_id, PointsVersion.attempt == attempt, PointsVersion.state.in_((LOADING, ACTIVE)))
     if db.points_engine is not db.engine:
         with Session(db.points_engine) as points, points.begin():
             version = points.scalar(select(PointsVersion.id).where(*mine))

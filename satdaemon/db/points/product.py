@@ -1,0 +1,63 @@
+"""The ingest product as arrays: points.parquet, series.npy, product.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from satdaemon.errors import CorruptProduct
+
+COLUMNS = {
+    "height_m": "height",
+    "velocity": "velocity",
+    "velocity_std": "velocity_std",
+    "temporal_coherence": "coherence",
+    "incidence_deg": "incidence",
+    "dem_error_m": "dem_error",
+    "seasonal_sin": "seasonal_sin",
+    "seasonal_cos": "seasonal_cos",
+}
+"""Column of the points table -> column of points.parquet."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointsProduct:
+    """A set of points in memory; the series stay on disk."""
+
+    point_id: NDArray[np.int64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    values: dict[str, NDArray[np.float32]]
+    """By column of the points table."""
+    series: NDArray[np.int16]
+    """(points, dates), 0.1 mm, memory-mapped."""
+    dates: list[str]
+    attributes: dict[str, Any]
+
+
+def read_points_product(directory: Path) -> PointsProduct:
+    """Read an ingest product; CorruptProduct where its files do not fit each other."""
+    try:
+        table = pq.read_table(directory / "points.parquet")
+        series = np.load(directory / "series.npy", mmap_mode="r")
+        about = json.loads((directory / "product.json").read_text())
+        dates, names = list(about["dates"]), set(table.column_names)
+    except (OSError, ValueError, KeyError) as error:
+        raise CorruptProduct(f"{directory}: expected points.parquet, series.npy and product.json, got: {error}") from error
+    lacking = sorted({"id", "lon", "lat", "velocity"} - names)
+    if lacking or series.ndim != 2 or series.dtype != np.int16 or series.shape != (table.num_rows, len(dates)):
+        raise CorruptProduct(
+            f"{directory}: expected {table.num_rows} points with series of {len(dates)} dates in int16, "
+            f"got {series.dtype} {series.shape}" + (f" and no column {', '.join(lacking)}" if lacking else "")
+        )
+    unknown = np.full(table.num_rows, np.nan, np.float32)
+    values = {own: table[name].to_numpy().astype(np.float32) if name in names else unknown for own, name in COLUMNS.items()}
+    attributes = {k: about[k] for k in ("reference", "metrics", "master_date") if k in about}
+    ids, lon, lat = (table[name].to_numpy() for name in ("id", "lon", "lat"))
+    return PointsProduct(ids, lon, lat, values, series, dates, attributes)
