@@ -24,9 +24,10 @@ from satdaemon.insar import closure, dem_error, sbas, velocity
 from satdaemon.insar.coherence import phase_variance
 from satdaemon.insar.kernel import use_threads
 from satdaemon.insar.rasters import gdal_session, write_window
+from satdaemon.insar.reference import Samples
 from satdaemon.insar.rowblocks import Tile, tiles
 from satdaemon.insar.rowrasters import create_rows
-from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
+from satdaemon.processors.base import METADATA_NAME, Report, settings_of, write_metadata
 from satdaemon.processors.builtin.series_input import GEOMETRY, PointData, Stack, open_stack, samples_of, unpack
 from satdaemon.processors.builtin.series_reference import reference_area, reference_phase
 from satdaemon.processors.builtin.series_store import FIELDS, NAME, SeriesWriter
@@ -49,7 +50,7 @@ class Timeseries:
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `timeseries.zarr` and `velocity.tif`."""
-        settings = TimeseriesSettings.model_validate(dict(job.settings))
+        settings = settings_of(job, TimeseriesSettings)
         use_threads(job.cores)
         with gdal_session(), open_stack(job) as stack:
             work = _Work(job, settings, stack, report)
@@ -94,9 +95,13 @@ class _Work:
             number, total = self.stack.count(tile)
             chosen = number >= fewest
             self.masks.append(np.packbits(chosen))
-            parts.append(self.stack.points(tile, _best_of_cells(np.where(chosen, number + total, 0), cell)))
+            row, col = np.nonzero(chosen)
+            best = _best_of_cells(row + tile.row, col + tile.col, (number + total)[row, col], cell)
+            only = np.zeros_like(chosen)
+            only[row[best], col[best]] = True
+            parts.append(self.stack.points(tile, only))
             self.report.progress(0.3 * (k + 1) / len(self.tiles), "looking for points")
-        self.samples = samples_of(parts, len(self.stack.pairs))
+        self.samples = _thinned(samples_of(parts, len(self.stack.pairs)), cell)
         if len(self.samples.row) == 0:
             raise ProcessingError(
                 f"no pixel is a point in at least {fewest} of {len(self.stack.pairs)} interferograms (min_pairs_share ="
@@ -247,16 +252,22 @@ class _Work:
         }
 
 
-def _best_of_cells(score: NDArray[Any], cell: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixel of highest score above 0 in each cell."""
-    row, col = np.nonzero(score > 0)
-    result = np.zeros(score.shape, bool)
-    place = (row // cell[0]).astype(np.int64) * (score.shape[1] // cell[1] + 1) + col // cell[1]
-    order = np.lexsort((-score[row, col], place))
+def _best_of_cells(
+    row: NDArray[np.integer[Any]], col: NDArray[np.integer[Any]], score: NDArray[Any], cell: tuple[int, int]
+) -> NDArray[np.intp]:
+    """Index of the pixel of highest score in each cell of the frame, by cell."""
+    place = (row // cell[0]).astype(np.int64) * 2**20 + col // cell[1]
+    order = np.lexsort((col, row, -score, place))
     _, first = np.unique(place[order], return_index=True)
-    best = order[first]
-    result[row[best], col[best]] = True
-    return result
+    return order[first]
+
+
+def _thinned(samples: Samples, cell: tuple[int, int]) -> Samples:
+    """One sample a cell, where the tiles that share a cell each gave one."""
+    score = np.isfinite(samples.phase_rad).sum(1) + samples.coherence.sum(1)
+    best = _best_of_cells(samples.row, samples.col, score, cell)
+    return Samples(samples.row[best], samples.col[best], samples.phase_rad[best], samples.coherence[best],
+                   samples.component[best])
 
 
 def _files(stack: Stack) -> dict[str, Any]:

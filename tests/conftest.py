@@ -1,0 +1,18 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+from databases import database, database_url, postgres_cluster, settings, sqlite_template
+from prefect_parts import prefect_port, prefect_service
+from stack_chain import stack_chain
+
+__all__ = [
+    "database",
+    "database_url",
+    "postgres_cluster",
+    "prefect_port",
+    "prefect_service",
+    "settings",
+    "sqlite_template",
+    "stack_chain",
+]
