@@ -58,7 +58,8 @@ def test_a_perfect_measurement_has_no_error() -> None:
 
 def test_a_constant_does_not_count_but_noise_does() -> None:
     data, rng = measurement(), np.random.default_rng(0)
-    data["displacement"] = data["displacement"] + 3.0 + rng.normal(0, 0.8, data["displacement"].shape)
+    data["displacement"] = data["displacement"].astype(np.float64)
+    data["displacement"][:, 1:] += 3.0 + rng.normal(0, 0.8, data["displacement"][:, 1:].shape)
     result = evaluate(small_truth(), **data)
     assert result["displacement_rms_mm"] == pytest.approx(0.8, rel=0.05)
     assert set(result["displacement_rms_mm_by_date"]) == {d.isoformat() for d in data["dates"][1:]}
@@ -69,10 +70,26 @@ def test_errors_are_told_relative_to_the_reference_area() -> None:
     area = np.hypot(data["row"] - 40, data["col"] - 30) < 8
     assert area.any()
     data["displacement"] = data["displacement"].astype(np.float64)
-    data["displacement"][area] += 2.0
+    data["displacement"][area, 1:] += 2.0
     assert evaluate(small_truth(), **data)["displacement_rms_mm"] == pytest.approx(2.0 * np.sqrt(area.mean()), rel=1e-3)
     moved = evaluate(small_truth(), **data, reference_mask=area)["displacement_rms_mm"]
     assert moved == pytest.approx(2.0 * np.sqrt(1 - area.mean()), rel=1e-3)
+
+
+def test_a_point_that_begins_later_is_compared_from_its_own_first_date() -> None:
+    data = measurement()
+    late = slice(0, len(data["row"]) // 3)
+    whole = data["displacement"].astype(np.float64)
+    whole[late] -= whole[late, 2][:, None]
+    whole[late, :2] = np.nan
+    data["displacement"] = whole
+    data["velocity"] = data["velocity"].copy()
+    data["velocity"][late] = fitted_velocity(whole[late, 2:], data["dates"][2:], "linear")
+    result = evaluate(small_truth(), **data)
+    assert result["displacement_rms_mm"] < 1e-4
+    assert result["velocity_rms_mm_per_year"] < 1e-3
+    whole[late, 3:] += 1.0
+    assert evaluate(small_truth(), **data)["displacement_rms_mm"] > 0.3
 
 
 def test_a_cycle_slip_is_a_jump() -> None:
