@@ -13,16 +13,18 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, Scheduler, Worker
 
 from satdaemon.config import Machine, Settings
-from satdaemon.db import Database, machines
 from satdaemon.domain import Resources
 from satdaemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from satdaemon.db import Database
 
 RESOURCE_NAMES = ("CPU", "MEM", "DISK")
 THREADS = 256
@@ -70,7 +72,7 @@ async def _scheduler(protocol: str, host: str, port: int) -> None:
     stop = _stop_event()
     async with Scheduler(protocol=f"{protocol}://", host=host, port=port, dashboard=False) as scheduler:
         print(f"scheduler: ready at {scheduler.address}", flush=True)
-        await _first(stop.wait(), scheduler.finished())
+        await _first(stop.wait(), _finished(scheduler))
 
 
 def run_worker(settings: Settings, name: str, port: int | None = None, preload: tuple[str, ...] = ("tasks.worker",)) -> None:
@@ -84,6 +86,8 @@ def run_worker(settings: Settings, name: str, port: int | None = None, preload: 
         raise ConfigError(f"[PROC_MACHINES] names: expected one of {known}, got {name!r}")
     os.environ["SATDAEMON_CONFIG"] = str(settings.source)
     os.environ["SATDAEMON_MACHINE"] = machine.name
+    from satdaemon.db import Database  # the scheduler, on its way through this module, does without
+
     database = Database(settings)
     with dask.config.set(_CONFIG), tempfile.TemporaryDirectory(prefix="satdaemon-worker-") as scratch:
         asked = asyncio.run(_worker(settings, database, machine, machine.port if port is None else port, preload, scratch))
@@ -96,6 +100,8 @@ def run_worker(settings: Settings, name: str, port: int | None = None, preload: 
 async def _worker(
     settings: Settings, database: Database, machine: Machine, port: int, preload: tuple[str, ...], scratch: str
 ) -> bool:
+    from satdaemon.db import machines
+
     stop = _stop_event()
     resources = dask_resources(Resources(machine.cpu, machine.memory_gb, machine.disk))
     worker = Worker(
@@ -107,7 +113,7 @@ async def _worker(
         host=machine.host,
         port=port,
         preload=list(preload),
-        preload_argv=[[] for _ in preload],
+        preload_argv=[list[str]() for _ in preload],
         dashboard=False,
         local_directory=scratch,
         lifetime=None,
@@ -116,7 +122,7 @@ async def _worker(
         machines.register(database, [machine])
         print(f"worker {machine.name}: ready at {worker.address}", flush=True)
         seen = asyncio.create_task(_say_alive(settings, database, machine.name))
-        await _first(stop.wait(), worker.finished())
+        await _first(stop.wait(), _finished(worker))
         seen.cancel()
     if stop.is_set():
         machines.gone(database, machine.name)
@@ -124,12 +130,18 @@ async def _worker(
 
 
 async def _say_alive(settings: Settings, database: Database, name: str) -> None:
+    from satdaemon.db import machines
+
     while True:
         try:
             await asyncio.to_thread(machines.seen, database, name)
         except Exception as error:  # noqa: BLE001  (a database that restarts must not end the worker and its jobs)
             print(f"worker {name}: could not say that it is alive: {error!r}", flush=True)
         await asyncio.sleep(settings.parameters.heartbeat_s)
+
+
+async def _finished(server: Any) -> None:
+    await server.finished()
 
 
 def _stop_event() -> asyncio.Event:

@@ -11,12 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from satdaemon.runner.order import Ended, Order
 from satdaemon.runner.server import JOB
 
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_ONE_THREAD: Mapping[str, str] = MappingProxyType(
+    {
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator starts a thread when it is loaded
+    }
+)
+"""The fork server has one thread; these libraries would start more when they are loaded."""
 
 
 class GuardLost(ConnectionError):
@@ -90,7 +99,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ, NUMBA_NUM_THREADS=str(max(self.cores, 1)), **dict.fromkeys(_ONE_THREAD, "1"))
+        environment = dict(os.environ, NUMBA_NUM_THREADS=str(max(self.cores, 1)), **_ONE_THREAD)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "satdaemon.runner.server", str(theirs.fileno())],

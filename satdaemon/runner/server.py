@@ -20,7 +20,6 @@ import sys
 import time
 from pathlib import Path
 
-READY = b"R"
 JOB = b"J"
 HEAVY = (
     "numpy",
@@ -62,13 +61,12 @@ def serve(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-    control.sendall(READY)
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
+        ready, _, _ = select.select([control.fileno(), wake], [], [])
         if wake in ready:
             os.read(wake, 4096)
             _reap()
-        if control in ready:
+        if control.fileno() in ready:
             word, fds, _, _ = socket.recv_fds(control, 1, 1)
             if not word:
                 return
