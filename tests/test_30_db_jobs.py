@@ -264,6 +264,7 @@ def test_a_cancelled_job_is_held_until_it_is_retried(database: Database) -> None
     assert jobs.grant_pass(database) == [] or grant.job_id not in {g.job_id for g in jobs.grant_pass(database)}
     (job,) = database.query(PendingJob, job_id=grant.job_id)
     assert (job.held, job.reason) == (True, "cancelled by ada: wrong DEM")
+    assert jobs.states(database, [grant.job_id])[grant.job_id].held
     assert [r.state for r in summary.frame_report(database, FRAME) if r.job_id == grant.job_id] == ["held"]
     assert jobs.retry(database, job_id=grant.job_id, who="ada") == 1
     assert again(database, grant).attempt == 2
@@ -320,7 +321,7 @@ def test_only_claimed_frames_get_machines(database: Database) -> None:
     make_frame(database, 4)
     plan(database)
     assert jobs.frames_to_start(database) == []
-    assert runs.holder(database, FRAME) == "the test"
+    assert runs.holder(database, FRAME) == "the test" and runs.live(database) == {FRAME: "the test"}
     assert not runs.claim_frame(database, FRAME, "another")
     assert not runs.release_frame(database, FRAME, "another")
     assert runs.release_frame(database, FRAME, "the test")

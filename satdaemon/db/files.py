@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import shapely
@@ -136,14 +136,16 @@ def _one(db: Store, path: Path, read: Callable[[Path], SafeProduct], checksum: b
     values: dict[str, Any] = {"abspath": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     try:
         product = read(path)
-        if product.missing_files:
-            raise RequestError(f"lacks {', '.join(product.missing_files[:3])} that its manifest lists")
     except (SatDaemonError, OSError) as error:
         scene = scene_of_name(path)
         if scene is not None:
             with db.session_scope() as session:
                 enter_bad(session, scene, str(error), **values)
         return str(error)
+    # Its bursts are known all the same; the download stage refuses it when it is to be processed.
+    if lacking := _lacking(product, db.settings.parameters.polarisation):
+        values["reason"] = f"lacks {', '.join(lacking)}, whose annotation it has"
+        warnings.append(f"{path}: {values['reason']}")
     if checksum:
         values["checksum"] = _sha256(path)
     with db.session_scope() as session:
@@ -151,8 +153,15 @@ def _one(db: Store, path: Path, read: Callable[[Path], SafeProduct], checksum: b
         if before is not None and before.abspath not in (None, str(path)) and Path(str(before.abspath)).exists():
             warnings.append(f"{path}: the same product as {before.abspath}, which is kept")
             return "renewed"
-        warnings += enter(session, product, state=ON_DISK, reason=None, **values)
+        warnings += enter(session, product, **{"state": ON_DISK, "reason": None, **values})
     return "added" if before is None else "renewed"
+
+
+def _lacking(product: SafeProduct, polarisation: str) -> list[str]:
+    """Measurements to be processed that are not there though their annotation is; a product without a swath is whole."""
+    stems = {PurePosixPath(name).stem for name in product.missing_files if name.startswith("annotation/")}
+    wanted = (n for n in product.missing_files if n.startswith("measurement/") and f"-slc-{polarisation}-" in n)
+    return [name for name in wanted if PurePosixPath(name).stem not in stems]
 
 
 def _zips(root: Path) -> Iterator[Path]:

@@ -47,3 +47,10 @@ def holder(db: Store, frame_id: str) -> str | None:
     with db.read_scope() as session:
         live = FrameRun.heartbeat_utc >= now_utc(-db.settings.parameters.lease_s)
         return session.scalar(select(FrameRun.holder).where(FrameRun.frame_id == frame_id, live))
+
+
+def live(db: Store) -> dict[str, str]:
+    """Frames with a live claim, and their holders."""
+    with db.read_scope() as session:
+        claims = FrameRun.heartbeat_utc >= now_utc(-db.settings.parameters.lease_s)
+        return {row.frame_id: row.holder for row in session.scalars(select(FrameRun).where(claims).order_by(FrameRun.frame_id))}
