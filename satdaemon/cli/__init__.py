@@ -1,0 +1,5 @@
+"""`satdaemon ...`: thin commands over control, db and the simulator. `main` is the console script."""
+
+from satdaemon.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,3 @@
+from satdaemon.cli import main
+
+main()

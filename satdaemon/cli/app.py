@@ -1,0 +1,44 @@
+"""The Typer application and the one place where an expected error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from satdaemon import __version__
+from satdaemon.errors import SatDaemonError
+
+app = typer.Typer(
+    name="satdaemon",
+    help="Automatic Sentinel-1 InSAR production: from SLC zips to millimetre displacement series.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("-d", "--config", help="Configuration file; default: $SATDAEMON_CONFIG, else satdaemon.cfg.", metavar="CFG"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        typer.echo(f"satdaemon {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. Expected errors end with exit code 1 and their message, without a stack trace."""
+    from satdaemon.cli import configuration, database, demo, frames, inspect, points, services, simulate, status  # noqa: F401
+
+    try:
+        app()
+    except SatDaemonError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)

@@ -1,0 +1,100 @@
+"""The demo, readable top to bottom."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from satdaemon.cli.app import app
+from satdaemon.cli.demo.place import Place, configure, prepare
+from satdaemon.config import Settings
+
+
+@app.command("demo")
+def demo(
+    dates: Annotated[int, typer.Option(min=6, max=60, help="Number of acquisition dates.")] = 14,
+    seed: Annotated[int, typer.Option(help="Same seed, same archive.")] = 1,
+    database: Annotated[str | None, typer.Option(help="URL of a database; default: SQLite below OUT.")] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the demo.")] = Path("demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave Prefect and its UI running at the end, until Ctrl-C.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over: remove what an earlier demo left.")] = False,
+) -> None:
+    """Simulate an archive, process it through Prefect and Dask, and compare the points with the truth.
+
+    Run again, it resumes; a finished demo only prints its result.
+    """
+    started = time.monotonic()
+    console = Console()
+    place = prepare(out, options={"dates": dates, "seed": seed, "database": database}, fresh=fresh)
+    if not place.summary.exists():
+        _make_archive(place, dates=dates, seed=seed)
+        settings = configure(place, database=database)
+        _make_frame(place, settings, console)
+        _process(place, settings, console)
+        _compare(place, settings, wall_s=time.monotonic() - started)
+    settings = configure(place, database=database)
+    _tell(place, settings, console)
+    if keep:
+        from satdaemon.cli.demo.services import stay_up
+
+        stay_up(settings, console)
+
+
+def _make_archive(place: Place, *, dates: int, seed: int) -> None:
+    from satdaemon.cli.simulate import simulate_with_bar
+
+    simulate_with_bar(place.simulation, dates=dates, seed=seed)
+
+
+def _make_frame(place: Place, settings: Settings, console: Console) -> None:
+    from satdaemon.control import SatDaemonController
+    from satdaemon.db import Frame, init_database
+
+    frame = place.frame()
+    console.print(f"[bold]database[/] {settings.parameters.database}", highlight=False)
+    database = init_database(settings)
+    if not database.query(Frame, id=frame["id"]):
+        from satdaemon.db.bursts import insert_bursts
+
+        insert_bursts(database, frame["bursts"])
+        database.make_new_frame_using_burstlist([burst["id"] for burst in frame["bursts"]], frame["id"])
+    database.fill_files_table(frame["id"])
+    database.update_procdates(frame["id"])
+    controller = SatDaemonController(settings)
+    controller.resume()
+    controller.set_frame_full_proc(frame["id"], True)
+
+
+def _process(place: Place, settings: Settings, console: Console) -> None:
+    from satdaemon.cli.demo.services import run_until_done
+
+    run_until_done(settings, place.frame()["id"], console)
+
+
+def _compare(place: Place, settings: Settings, *, wall_s: float) -> None:
+    from satdaemon.cli.demo.pictures import draw_series, draw_velocity
+    from satdaemon.cli.demo.result import accuracy, read_result, totals
+    from satdaemon.simulator import Truth
+
+    result = read_result(settings, place.frame()["id"])
+    truth = Truth.load(place.simulation)
+    draw_velocity(result, truth, place.root / "velocity.png")
+    shown = draw_series(result, truth, place.root / "series.png")
+    summary = {
+        **totals(result, settings),
+        **accuracy(result, truth),
+        "series_at": [float(result.points[name][shown]) for name in ("lon", "lat")],
+        "wall_s": round(wall_s, 1),
+    }
+    place.summary.write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def _tell(place: Place, settings: Settings, console: Console) -> None:
+    from satdaemon.cli.demo.report import print_report
+
+    print_report(place, settings, console)

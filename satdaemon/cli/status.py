@@ -1,0 +1,79 @@
+"""`satdaemon status`: what is owed, what runs, what failed and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.table import Table
+
+from satdaemon.cli.app import ConfigOption, JsonOption, app
+from satdaemon.status import RowKind
+
+if TYPE_CHECKING:
+    from satdaemon.db import Database
+    from satdaemon.db.summary import ReportRow
+
+_NAMES = {RowKind.MASTER: "master", RowKind.IFG: "dates", RowKind.RSAR_IFG: "pairs"}
+_COLUMNS = ("done", "warnings", "running", "ready", "blocked", "failed", "excluded", "stale")
+_STYLES = {"done": "green", "warnings": "yellow", "running": "cyan", "failed": "red", "excluded": "magenta"}
+
+
+@app.command("status")
+def status(
+    frame_id: Annotated[str | None, typer.Argument(metavar="[FRAME]", help="One frame; default: all together.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show rows by stage and state; for one frame also every row that does not go on, with the reason."""
+    from satdaemon.config import load
+    from satdaemon.db import Database
+    from satdaemon.db import summary as views
+
+    database = Database(load(config))
+    held = views.blocked(database, frame_id) if frame_id is not None else []
+    if as_json:
+        stages = [asdict(counts) for counts in views.summary(database, frame_id)]
+        typer.echo(json.dumps({"stages": stages, "held_up": [asdict(row) for row in held]}, indent=1, default=str))
+        return
+    console = Console()
+    console.print(progress_table(database, frame_id))
+    if held:
+        console.print(reasons_table(held))
+
+
+def progress_table(database: Database, frame_id: str | None) -> Group:
+    """Rows by stage and state, and the jobs that run now."""
+    from satdaemon.db import RunningJob
+    from satdaemon.db.summary import summary
+
+    table = Table("stage", "of", *_COLUMNS, "all", title=frame_id)
+    for counts in summary(database, frame_id):
+        cells = []
+        for name in _COLUMNS:
+            count = getattr(counts, name)
+            cells.append(f"[{_STYLES.get(name, 'default')}]{count}[/]" if count else "")
+        table.add_row(counts.stage.value, _NAMES[counts.kind], *cells, str(counts.total))
+    conditions = {} if frame_id is None else {"frame_id": frame_id}
+    jobs = database.query(RunningJob, **conditions)
+    lines = [
+        f"  {job.machine}: {job.stage} {_dates(job)}  {100 * (job.progress or 0):3.0f} %  {job.message or ''}" for job in jobs[:8]
+    ]
+    return Group(table, *lines)
+
+
+def reasons_table(rows: list[ReportRow]) -> Table:
+    """Rows that do not go on by themselves, with the reason."""
+    table = Table("row", "stage", "state", "reason", title="held up, failed or left out")
+    for row in rows:
+        day = f"{row.date1:%Y%m%d}" + (f"-{row.date2:%Y%m%d}" if row.date2 else "")
+        table.add_row(f"{_NAMES[row.kind]} {day}", row.stage.value, row.state, row.reason)
+    return table
+
+
+def _dates(job: object) -> str:
+    days = [day for day in (getattr(job, "date1", None), getattr(job, "date2", None)) if day is not None]
+    return "-".join(f"{day:%Y%m%d}" for day in days) or "frame"

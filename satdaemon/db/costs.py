@@ -1,0 +1,45 @@
+"""What jobs cost, from the append-only record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, select
+
+from satdaemon.db.models import JobEvent
+from satdaemon.db.store import Store
+from satdaemon.status import Stage
+
+FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """Jobs of one stage of a frame."""
+
+    stage: Stage
+    jobs: int
+    """Finished jobs."""
+    attempts: int
+    """Attempts that ended, in whatever way."""
+    wall_s: float
+    cpu_s: float
+    peak_memory_gb: float
+
+
+def stage_costs(db: Store, frame_id: str) -> list[StageCost]:
+    """What each stage of a frame has cost so far, in the order of the chain."""
+    ended = JobEvent.wall_s.is_not(None)
+    columns = (
+        JobEvent.stage,
+        func.sum(case((JobEvent.event == FINISHED, 1), else_=0)),
+        func.count(),
+        func.sum(JobEvent.wall_s),
+        func.sum(JobEvent.cpu_s),
+        func.max(JobEvent.peak_memory_gb),
+    )
+    where = (JobEvent.frame_id == frame_id, JobEvent.stage.is_not(None), ended)
+    with db.read_scope() as session:
+        rows = session.execute(select(*columns).where(*where).group_by(JobEvent.stage)).all()
+    costs = [StageCost(Stage(s), int(done), int(all_), float(w), float(c), float(m)) for s, done, all_, w, c, m in rows]
+    return sorted(costs, key=lambda cost: list(Stage).index(cost.stage))
