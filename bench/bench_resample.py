@@ -33,18 +33,40 @@ STEERING_HZ_S = 7592.0
 MID_S = NEAR_S + SAMPLES / 2 / RANGE_HZ
 FM_RATE = (NEAR_S, -2319.7, 4.5e5, -7.9e7)
 CENTROID = (NEAR_S, 13.0, -7.0e4)
-META = BurstMeta("132_8603_IW2", "132_8603_IW2", "IW2", "bench", LINES, SAMPLES, START, 0, LINES, LINE_S, NEAR_S, RANGE_HZ,
-                 0.0554658, MID_S, 0.0171, FM_RATE, CENTROID, (NEAR_S, 0.0, 0.0), 0.75, 0.65)
-DOPPLER = Sentinel1Doppler(MID_S, START.timestamp() + (LINES - 1) / 2 * LINE_S, list(FM_RATE), CENTROID[0],
-                           list(CENTROID[1:]), STEERING_HZ_S)
+META = BurstMeta(
+    "132_8603_IW2",
+    "132_8603_IW2",
+    "IW2",
+    "bench",
+    LINES,
+    SAMPLES,
+    START,
+    0,
+    LINES,
+    LINE_S,
+    NEAR_S,
+    RANGE_HZ,
+    0.0554658,
+    MID_S,
+    0.0171,
+    FM_RATE,
+    CENTROID,
+    (NEAR_S, 0.0, 0.0),
+    0.75,
+    0.65,
+)
+DOPPLER = Sentinel1Doppler(
+    MID_S, START.timestamp() + (LINES - 1) / 2 * LINE_S, list(FM_RATE), CENTROID[0], list(CENTROID[1:]), STEERING_HZ_S
+)
 
 
 def make_ramp() -> DopplerRamp:
     """The burst's ramp for our kernel, from the same Doppler model."""
     range_s = NEAR_S + np.arange(SAMPLES) / RANGE_HZ
     fm_rate, centroid = DOPPLER.get_rg_dpt_dop_rate(range_s), DOPPLER.get_dop_centroid(range_s)
-    return DopplerRamp(-(LINES - 1) / 2 * LINE_S, LINE_S, DOPPLER.get_dop_rate(fm_rate), centroid,
-                       DOPPLER.get_ref_time(centroid, fm_rate))
+    return DopplerRamp(
+        -(LINES - 1) / 2 * LINE_S, LINE_S, DOPPLER.get_dop_rate(fm_rate), centroid, DOPPLER.get_ref_time(centroid, fm_rate)
+    )
 
 
 def signal(ramp: DopplerRamp, shift: tuple[float, float]) -> np.ndarray:
@@ -73,13 +95,23 @@ def main() -> int:
     window, heights = Window(0, 0, LINES, SAMPLES), np.zeros((LINES, SAMPLES), np.float32)
     matrix = np.array([[1.0, 0.0, SHIFT[0]], [0.0, 1.0, SHIFT[1]], [0.0, 0.0, 1.0]])
     first = START.timestamp()
-    theirs = Sentinel1BurstResample((0, 0, SAMPLES, LINES), (LINES, SAMPLES), matrix, DOPPLER, LINES, 1 / LINE_S, RANGE_HZ,
-                                    NEAR_S, (first, first, first + LINES * LINE_S))
+    theirs = Sentinel1BurstResample(
+        (0, 0, SAMPLES, LINES),
+        (LINES, SAMPLES),
+        matrix,
+        DOPPLER,
+        LINES,
+        1 / LINE_S,
+        RANGE_HZ,
+        NEAR_S,
+        (first, first, first + LINES * LINE_S),
+    )
     blocks = [source[k : k + 256] for k in range(0, LINES, 256)]
     runs: dict[str, Callable[[], np.ndarray]] = {
         "ours": lambda: resample(deramp(blocks, META, ramp), lattice, window, window, heights, META.wavelength_m),
-        "ours_iw1_band": lambda: resample(deramp(blocks, replace(META, range_band=0.878), ramp), lattice, window, window,
-                                          heights, META.wavelength_m),
+        "ours_iw1_band": lambda: resample(
+            deramp(blocks, replace(META, range_band=0.878), ramp), lattice, window, window, heights, META.wavelength_m
+        ),
         "eos": lambda: theirs.resample(source),
     }
     seconds, error_db = {name: np.inf for name in runs}, {}
@@ -92,12 +124,18 @@ def main() -> int:
             ratio = np.mean(np.abs(found - truth)[inside] ** 2) / np.mean(np.abs(truth[inside]) ** 2)
             error_db[name] = round(float(10 * np.log10(ratio)), 1)
     megapixels = LINES * SAMPLES / 1e6
-    print(json.dumps({
-        "bench": "resample", "megapixels": round(megapixels, 2),
-        "cpu_s_per_megapixel": {name: round(value / megapixels, 4) for name, value in seconds.items()},
-        "eos_over_ours": round(seconds["eos"] / seconds["ours"], 2),
-        "eos_over_ours_iw1_band": round(seconds["eos"] / seconds["ours_iw1_band"], 2), "error_db": error_db,
-    }))
+    print(
+        json.dumps(
+            {
+                "bench": "resample",
+                "megapixels": round(megapixels, 2),
+                "cpu_s_per_megapixel": {name: round(value / megapixels, 4) for name, value in seconds.items()},
+                "eos_over_ours": round(seconds["eos"] / seconds["ours"], 2),
+                "eos_over_ours_iw1_band": round(seconds["eos"] / seconds["ours_iw1_band"], 2),
+                "error_db": error_db,
+            }
+        )
+    )
     return 0 if error_db["ours"] < -48 and error_db["eos"] < -20 else 1
 
 

@@ -21,8 +21,18 @@ from satdaemon.processors.builtin.slc import SlcProcessor
 from satdaemon.simulator import SimulationOptions, Truth, simulate
 from satdaemon.status import RowKind, Stage
 
-CLEAN = SimulationOptions(dates=3, seed=5, samples=160, range_overlap=48, bursts=2, polarisations=("vv",), motion=False,
-                          atmosphere_mm=0.0, thermal_noise=False, decorrelation=False)
+CLEAN = SimulationOptions(
+    dates=3,
+    seed=5,
+    samples=160,
+    range_overlap=48,
+    bursts=2,
+    polarisations=("vv",),
+    motion=False,
+    atmosphere_mm=0.0,
+    thermal_noise=False,
+    decorrelation=False,
+)
 """Nothing but geometry: what is left in an interferogram is error."""
 
 
@@ -68,8 +78,18 @@ class Chain:
         out.mkdir(parents=True)
         kind = RowKind.MASTER if day == self.master else RowKind.IFG
         values = {"frame": self.frame, "paths": {"dem": self.archive / "dem.tif"}, "cores": 2, **more}
-        return StageInput(job_id=1, attempt=1, stage=stage, kind=kind, master_date=self.master, date1=day, date2=None,
-                          out_dir=out, inputs=inputs, **values)
+        return StageInput(
+            job_id=1,
+            attempt=1,
+            stage=stage,
+            kind=kind,
+            master_date=self.master,
+            date1=day,
+            date2=None,
+            out_dir=out,
+            inputs=inputs,
+            **values,
+        )
 
     def download(self, day: date, products: list[str] | None = None, orbits: list[str] | None = None) -> Path:
         """A download product of the date's valid products and its best orbit."""
@@ -80,10 +100,14 @@ class Chain:
         place.mkdir(parents=True, exist_ok=True)
         chosen = [self.archive / "orbits" / n for n in names if orbits or _covers(n, day)]
         best = [p for p in chosen if "POEORB" in p.name][:1] or chosen[:1]
-        (place / "download.json").write_text(json.dumps({
-            "scenes": [{"id": z.stem, "path": str(z), "size": z.stat().st_size, "checksum": None} for z in zips],
-            "orbit": {"type": "POEORB", "paths": [str(p) for p in (chosen if orbits else best)]},
-        }))
+        (place / "download.json").write_text(
+            json.dumps(
+                {
+                    "scenes": [{"id": z.stem, "path": str(z), "size": z.stat().st_size, "checksum": None} for z in zips],
+                    "orbit": {"type": "POEORB", "paths": [str(p) for p in (chosen if orbits else best)]},
+                }
+            )
+        )
         return place
 
     def slc(self, day: date, **more: Any) -> StageResult:

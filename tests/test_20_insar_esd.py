@@ -68,7 +68,7 @@ def test_sd_tells_the_scatter() -> None:
 def test_half_of_the_cells_wrong_does_not_matter_much() -> None:
     cells = _cells(0.02)
     spoilt = cells.phase_rad.copy()
-    spoilt[:: 3] = np.random.default_rng(1).uniform(-np.pi, np.pi, spoilt[::3].size)
+    spoilt[::3] = np.random.default_rng(1).uniform(-np.pi, np.pi, spoilt[::3].size)
     found = estimate_shift(Cells(spoilt, cells.frequency_hz, cells.sd_rad, cells.total), MAX_S)
     assert found.shift_s / LINE_S == pytest.approx(0.02, abs=0.001)
 

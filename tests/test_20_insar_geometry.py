@@ -66,13 +66,18 @@ def test_every_real_grid_point_within_005_px() -> None:
     assert points > 2500
 
 
-def _grid_errors(root: Element, bursts: list[SafeBurst], metas: list[BurstMeta],
-                 track: Track) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    grid = [p for p in root.iterfind("geolocationGrid/geolocationGridPointList/geolocationGridPoint")
-            if int(p.findtext("line") or 0) < len(bursts) * bursts[0].lines]
+def _grid_errors(
+    root: Element, bursts: list[SafeBurst], metas: list[BurstMeta], track: Track
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    grid = [
+        p
+        for p in root.iterfind("geolocationGrid/geolocationGridPointList/geolocationGridPoint")
+        if int(p.findtext("line") or 0) < len(bursts) * bursts[0].lines
+    ]
     lon, lat, height, line, pixel, incidence = (
         np.array([float(p.findtext(name) or "nan") for p in grid])
-        for name in ("longitude", "latitude", "height", "line", "pixel", "incidenceAngle"))
+        for name in ("longitude", "latitude", "height", "line", "pixel", "incidenceAngle")
+    )
     index = (line // bursts[0].lines).astype(int)
     start = np.array([m.line_time_s(track.arc.epoch_utc) - m.first_line * m.line_s for m in metas])[index]
     meta, burst = metas[0], bursts[0]

@@ -25,8 +25,9 @@ HZ, LINE_S = META.range_sampling_hz, META.line_s
 def _burst(swath: str, number: int, row: int, col: int, lines: int = 1450, samples: int = 300) -> BurstMeta:
     time = START + timedelta(microseconds=round(row * LINE_S * 1e6))
     name = f"132_{8603 + 27 * number}_{swath}"
-    return replace(META, id=name, swath=swath, lines=lines, samples=samples, azimuth_utc=time, first_line=0,
-                   first_sample_s=5.6e-3 + col / HZ)
+    return replace(
+        META, id=name, swath=swath, lines=lines, samples=samples, azimuth_utc=time, first_line=0, first_sample_s=5.6e-3 + col / HZ
+    )
 
 
 def _frame() -> list[BurstMeta]:
@@ -83,5 +84,6 @@ WINDOWS = st.builds(Window, *[st.integers(0, 50)] * 4)
 def test_window_intersection(a: Window, b: Window) -> None:
     both = a.intersect(b)
     cells = {(r, c) for r in range(a.row, a.end_row) for c in range(a.col, a.end_col)} & {
-        (r, c) for r in range(b.row, b.end_row) for c in range(b.col, b.end_col)}
+        (r, c) for r in range(b.row, b.end_row) for c in range(b.col, b.end_col)
+    }
     assert both.rows * both.cols == len(cells)

@@ -40,8 +40,9 @@ def test_two_real_resorbs_join() -> None:
     """An acquisition at the end of the first file needs both; the joined arc has no gap and stays smooth."""
     first, second = (read_orbit_file(p) for p in _resorbs())
     stop = first.time_utc[-1].astype("datetime64[s]").item().replace(tzinfo=UTC)
-    early = OrbitFile(second.path, second.type, second.platform, second.time_utc[590:], second.position_m[590:],
-                      second.velocity_m_s[590:])
+    early = OrbitFile(
+        second.path, second.type, second.platform, second.time_utc[590:], second.position_m[590:], second.velocity_m_s[590:]
+    )
     assert early.time_utc[0] < first.time_utc[-1] or early.time_utc[0] - first.time_utc[-1] < np.timedelta64(20, "s")
     arc = orbit_arc([early, first], "S1A", stop - 30 * SECOND, stop - 3 * SECOND)
     assert arc.files == (first.path.name, second.path.name)
@@ -71,16 +72,16 @@ def test_gap_wrong_satellite_and_uncovered_time() -> None:
         orbit_arc([file], "S1A", middle + timedelta(days=3), middle + timedelta(days=3, seconds=20))
     keep = np.ones(len(file.time_utc), bool)
     keep[len(keep) // 2 + 1 : len(keep) // 2 + 3] = False
-    holed = OrbitFile(file.path, file.type, file.platform, file.time_utc[keep], file.position_m[keep],
-                      file.velocity_m_s[keep])
+    holed = OrbitFile(file.path, file.type, file.platform, file.time_utc[keep], file.position_m[keep], file.velocity_m_s[keep])
     with pytest.raises(DataError, match="without a gap"):
         orbit_arc([holed], "S1A", middle, middle + 20 * SECOND)
 
 
 def test_precise_orbit_is_preferred() -> None:
     precise = read_orbit_file(_file())
-    restituted = OrbitFile(precise.path.with_name("r.EOF"), "RESORB", "S1A", precise.time_utc, precise.position_m,
-                           precise.velocity_m_s)
+    restituted = OrbitFile(
+        precise.path.with_name("r.EOF"), "RESORB", "S1A", precise.time_utc, precise.position_m, precise.velocity_m_s
+    )
     middle = precise.time_utc[len(precise.time_utc) // 2].astype("datetime64[s]").item().replace(tzinfo=UTC)
     assert orbit_arc([restituted, precise], "S1A", middle, middle + SECOND).type == "POEORB"
 

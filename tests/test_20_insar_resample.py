@@ -27,9 +27,28 @@ LINE_S = 2.0555563e-3
 RATE, CENTROID, REFERENCE = 1780.0, 25.0, 0.01
 INNER = slice(24, -24)
 
-META = BurstMeta("132_8603_IW1", "132_8603_IW1", "IW1", "scene", SIZE, SIZE, datetime(2021, 4, 4, tzinfo=UTC), 0, SIZE,
-                 LINE_S, 5.6e-3, 64.3e6, 0.0555, 5.6e-3, 0.0277, (0.0, -2300.0, 0.0, 0.0), (0.0, 0.0), (0.0, 0.0, 0.0),
-                 0.75, 0.67)
+META = BurstMeta(
+    "132_8603_IW1",
+    "132_8603_IW1",
+    "IW1",
+    "scene",
+    SIZE,
+    SIZE,
+    datetime(2021, 4, 4, tzinfo=UTC),
+    0,
+    SIZE,
+    LINE_S,
+    5.6e-3,
+    64.3e6,
+    0.0555,
+    5.6e-3,
+    0.0277,
+    (0.0, -2300.0, 0.0, 0.0),
+    (0.0, 0.0),
+    (0.0, 0.0, 0.0),
+    0.75,
+    0.67,
+)
 RAMP = DopplerRamp(-SIZE / 2 * LINE_S, LINE_S, np.full(SIZE, RATE), np.full(SIZE, CENTROID), np.full(SIZE, REFERENCE))
 
 

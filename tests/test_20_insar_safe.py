@@ -33,8 +33,12 @@ def test_real_burst_ids_follow_the_rule() -> None:
             bursts = [b for b in product.bursts if b.swath == swath]
             with open_container(path) as container:
                 names = annotation_names(container.names())
-                name = next(n for (s, p), n in names.items() if (s == swath and p in product.polarisations[:1])
-                            or (s == swath and (s, product.polarisations[0]) not in names))
+                name = next(
+                    n
+                    for (s, p), n in names.items()
+                    if (s == swath and p in product.polarisations[:1])
+                    or (s == swath and (s, product.polarisations[0]) not in names)
+                )
                 anx = [float(t) for t in BURST.findall(container.read(name))]
             expected = [f"{product.track}_{int(10 * (t % ORBIT_S) + 0.5)}_{swath}" for t in anx]
             assert [b.id for b in bursts] == expected
@@ -107,13 +111,16 @@ def test_inspect_is_json() -> None:
     assert {"id", "esa_id", "anx", "swath", "footprint"} <= set(burst) and len(burst["footprint"]) == 4
 
 
-@pytest.mark.parametrize(("anx_s", "tracks", "expected"), [
-    (860.26, (132, 132), "132_8603_IW1"),
-    (ORBIT_S - 1.0, (174, 175), "174_59236_IW1"),
-    (ORBIT_S + 2.0, (174, 175), "175_20_IW1"),
-    (ORBIT_S + 2.0, (175, 175), "175_20_IW1"),
-    (ORBIT_S + 2.0, (175, 1), "1_20_IW1"),
-])
+@pytest.mark.parametrize(
+    ("anx_s", "tracks", "expected"),
+    [
+        (860.26, (132, 132), "132_8603_IW1"),
+        (ORBIT_S - 1.0, (174, 175), "174_59236_IW1"),
+        (ORBIT_S + 2.0, (174, 175), "175_20_IW1"),
+        (ORBIT_S + 2.0, (175, 175), "175_20_IW1"),
+        (ORBIT_S + 2.0, (175, 1), "1_20_IW1"),
+    ],
+)
 def test_bursts_past_one_orbit(anx_s: float, tracks: tuple[int, int], expected: str) -> None:
     assert burst_id(track_of_burst(anx_s, *tracks), anx_s, "IW1") == expected
 

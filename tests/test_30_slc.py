@@ -1,4 +1,4 @@
-""""slc: which bursts are taken, which are missing, what is refused."""
+""" "slc: which bursts are taken, which are missing, what is refused."""
 
 from __future__ import annotations
 
@@ -75,13 +75,15 @@ def test_date_of_two_slices_whose_ids_differ() -> None:
 def test_newest_of_two_processings_wins() -> None:
     day = _day("duplicate")
     record = small_truth().document["dates"][index_of("duplicate")]
-    everything = sorted(p.stem for p in (small_archive() / "archive").rglob(f"*_{day:%Y%m%d}T*.zip")
-                        if p.stem[17:25] == f"{day:%Y%m%d}")
+    everything = sorted(
+        p.stem for p in (small_archive() / "archive").rglob(f"*_{day:%Y%m%d}T*.zip") if p.stem[17:25] == f"{day:%Y%m%d}"
+    )
     assert len(everything) == 2
     chain().download(day, products=everything)
     chain().slc(day)
-    newest = max((read_product(next((small_archive() / "archive").rglob(f"{n}.zip"))) for n in everything),
-                 key=lambda p: p.proc_utc)
+    newest = max(
+        (read_product(next((small_archive() / "archive").rglob(f"{n}.zip"))) for n in everything), key=lambda p: p.proc_utc
+    )
     assert Acquisition.load(chain().place("slc", day)).scenes == (newest.id,)
     assert newest.id in record["products"] or len(record["products"]) == 2
 
@@ -100,8 +102,11 @@ def test_missing_burst_at_the_end_warns_and_excludes_a_master() -> None:
 
 def test_interior_burst_missing_is_not_usable() -> None:
     """The frame is given a burst between the first two of a swath, which no date has."""
-    day = next(d for d, record in zip(small_truth().dates, small_truth().document["dates"], strict=True)
-               if not record["cases"] and d != chain().master)
+    day = next(
+        d
+        for d, record in zip(small_truth().dates, small_truth().document["dates"], strict=True)
+        if not record["cases"] and d != chain().master
+    )
     frame = chain().frame
     first = frame.bursts[0]
     ghost = replace(first, id=f"{first.track}_{first.anx + 13}_{first.swath}", anx=first.anx + 13, esa_id=None)
@@ -170,8 +175,9 @@ def test_real_product_with_empty_measurement(tmp_path: Path) -> None:
     place.mkdir(parents=True)
     orbit = tmp_path / "orbit.EOF"
     orbit.write_text(_orbit_text(path))
-    (place / "download.json").write_text(json.dumps({
-        "scenes": [{"id": product.id, "path": str(path)}], "orbit": {"type": "RESORB", "paths": [str(orbit)]}}))
+    (place / "download.json").write_text(
+        json.dumps({"scenes": [{"id": product.id, "path": str(path)}], "orbit": {"type": "RESORB", "paths": [str(orbit)]}})
+    )
     with pytest.raises(CorruptProduct, match=r"measurement/s1a-iw1-slc-vv.* is empty"):
         other.slc(other.master)
 
@@ -182,10 +188,15 @@ def _orbit_text(path: Path) -> str:
         name = next(n for n in container.names() if n.startswith("annotation/s1a-iw1-slc-vv"))
         vectors = state_vectors(parse_xml(container, name))
     items = "".join(
-        f"<OSV><UTC>UTC={t}</UTC>" + "".join(f"<{k}>{v}</{k}>" for k, v in zip(("X", "Y", "Z"), p, strict=True))
-        + "".join(f"<{k}>{v}</{k}>" for k, v in zip(("VX", "VY", "VZ"), w, strict=True)) + "</OSV>"
-        for t, p, w in vectors)
-    return ("<Earth_Explorer_File><Earth_Explorer_Header><Fixed_Header><Mission>Sentinel-1A</Mission>"
-            "<File_Type>AUX_RESORB</File_Type></Fixed_Header><Variable_Header><Ref_Frame>EARTH_FIXED</Ref_Frame>"
-            "<Time_Reference>UTC</Time_Reference></Variable_Header></Earth_Explorer_Header><Data_Block>"
-            f"<List_of_OSVs>{items}</List_of_OSVs></Data_Block></Earth_Explorer_File>")
+        f"<OSV><UTC>UTC={t}</UTC>"
+        + "".join(f"<{k}>{v}</{k}>" for k, v in zip(("X", "Y", "Z"), p, strict=True))
+        + "".join(f"<{k}>{v}</{k}>" for k, v in zip(("VX", "VY", "VZ"), w, strict=True))
+        + "</OSV>"
+        for t, p, w in vectors
+    )
+    return (
+        "<Earth_Explorer_File><Earth_Explorer_Header><Fixed_Header><Mission>Sentinel-1A</Mission>"
+        "<File_Type>AUX_RESORB</File_Type></Fixed_Header><Variable_Header><Ref_Frame>EARTH_FIXED</Ref_Frame>"
+        "<Time_Reference>UTC</Time_Reference></Variable_Header></Earth_Explorer_Header><Data_Block>"
+        f"<List_of_OSVs>{items}</List_of_OSVs></Data_Block></Earth_Explorer_File>"
+    )

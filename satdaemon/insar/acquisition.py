@@ -33,17 +33,27 @@ class Acquisition:
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back."""
-        return {"platform": self.platform, "polarisation": self.polarisation, "scenes": list(self.scenes),
-                "orbit": self.arc.to_json(), "missing": list(self.missing),
-                "bursts": [{**b.to_json(), "file": burst_file(b.id)} for b in self.bursts]}
+        return {
+            "platform": self.platform,
+            "polarisation": self.polarisation,
+            "scenes": list(self.scenes),
+            "orbit": self.arc.to_json(),
+            "missing": list(self.missing),
+            "bursts": [{**b.to_json(), "file": burst_file(b.id)} for b in self.bursts],
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
         bursts = ({k: v for k, v in b.items() if k != "file"} for b in value["bursts"])
-        return cls(value["platform"], value["polarisation"], tuple(value["scenes"]),
-                   OrbitArc.from_json(value["orbit"]), tuple(BurstMeta.from_json(b) for b in bursts),
-                   tuple(value["missing"]))
+        return cls(
+            value["platform"],
+            value["polarisation"],
+            tuple(value["scenes"]),
+            OrbitArc.from_json(value["orbit"]),
+            tuple(BurstMeta.from_json(b) for b in bursts),
+            tuple(value["missing"]),
+        )
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -106,15 +106,26 @@ def read_bursts(root: Element, tracks: tuple[int, int], orbit_direction: str) ->
         track = track_of_burst(anx_time_s, *tracks)
         rows, cols = valid_window(_integers(burst, "firstValidSample"), _integers(burst, "lastValidSample"))
         annotated = burst.findtext("burstId")
-        esa_id = int(annotated) if annotated else esa_burst_id(
-            (sensing_utc - node_utc).total_seconds(), swath, *tracks)
-        found.append(SafeBurst(
-            id=burst_id(track, anx_time_s, swath), track=track, orbit_direction=orbit_direction,
-            anx=anx_of(anx_time_s), swath=swath, esa_id=esa_id, index=index, anx_time_s=anx_time_s,
-            azimuth_time_utc=azimuth_utc, sensing_time_utc=sensing_utc, lines=lines, samples=samples,
-            valid_lines=rows, valid_samples=cols,
-            footprint=grid.footprint(index * lines, lines, rows, cols, azimuth_utc, line_s),
-        ))
+        esa_id = int(annotated) if annotated else esa_burst_id((sensing_utc - node_utc).total_seconds(), swath, *tracks)
+        found.append(
+            SafeBurst(
+                id=burst_id(track, anx_time_s, swath),
+                track=track,
+                orbit_direction=orbit_direction,
+                anx=anx_of(anx_time_s),
+                swath=swath,
+                esa_id=esa_id,
+                index=index,
+                anx_time_s=anx_time_s,
+                azimuth_time_utc=azimuth_utc,
+                sensing_time_utc=sensing_utc,
+                lines=lines,
+                samples=samples,
+                valid_lines=rows,
+                valid_samples=cols,
+                footprint=grid.footprint(index * lines, lines, rows, cols, azimuth_utc, line_s),
+            )
+        )
     return found
 
 
@@ -129,14 +140,14 @@ class _GeolocationGrid:
         points = root.findall("geolocationGrid/geolocationGridPointList/geolocationGridPoint")
         self._lines = np.array([int(text_of(p, "line")) for p in points])
         self._rows = {
-            int(line): [p for p, at in zip(points, self._lines, strict=True) if at == line]
-            for line in np.unique(self._lines)
+            int(line): [p for p, at in zip(points, self._lines, strict=True) if at == line] for line in np.unique(self._lines)
         }
         if len(self._rows) < 2:
             raise ValueError(f"geolocationGrid has {len(self._rows)} lines, expected at least 2")
 
-    def footprint(self, start: int, lines: int, rows: tuple[int, int], cols: tuple[int, int],
-                  azimuth_utc: datetime, line_s: float) -> tuple[tuple[float, float], ...]:
+    def footprint(
+        self, start: int, lines: int, rows: tuple[int, int], cols: tuple[int, int], azimuth_utc: datetime, line_s: float
+    ) -> tuple[tuple[float, float], ...]:
         """Corners of the valid area of the burst whose first line in the swath image is `start`.
 
         The grid has a row at the start of each burst and one at the end. Bursts overlap in time, so the

@@ -66,8 +66,9 @@ class ZipContainer:
 
     def names(self) -> tuple[str, ...]:
         """Every file of the product."""
-        return tuple(n.removeprefix(self._prefix) for n in self._zip.namelist()
-                     if n.startswith(self._prefix) and not n.endswith("/"))
+        return tuple(
+            n.removeprefix(self._prefix) for n in self._zip.namelist() if n.startswith(self._prefix) and not n.endswith("/")
+        )
 
     def _info(self, name: str) -> zipfile.ZipInfo:
         try:
@@ -79,8 +80,10 @@ class ZipContainer:
         """A text member, whole; CorruptProduct where it is missing, damaged or unreasonably large."""
         info = self._info(name)
         if info.file_size > MAX_TEXT_BYTES or info.file_size > MAX_RATIO * max(info.compress_size, 1024):
-            raise CorruptProduct(f"{self.path}: {name} unpacks from {info.compress_size} to {info.file_size} bytes; "
-                                 f"allowed are {MAX_TEXT_BYTES} bytes and a ratio of {MAX_RATIO}")
+            raise CorruptProduct(
+                f"{self.path}: {name} unpacks from {info.compress_size} to {info.file_size} bytes; "
+                f"allowed are {MAX_TEXT_BYTES} bytes and a ratio of {MAX_RATIO}"
+            )
         try:
             with self._zip.open(info) as member:
                 return member.read(MAX_TEXT_BYTES + 1)
@@ -150,7 +153,6 @@ def open_container(path: Path) -> Iterator[Container]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise CorruptProduct(f"{path}: not a complete zip ({path.stat().st_size} bytes): {error}; "
-                             "download it again") from error
+        raise CorruptProduct(f"{path}: not a complete zip ({path.stat().st_size} bytes): {error}; download it again") from error
     with archive:
         yield ZipContainer(path, archive)

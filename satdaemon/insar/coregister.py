@@ -65,15 +65,16 @@ class Coregistration:
         """The date's burst, or some of its lines, without its phase ramp."""
         first, end = lines or (0, own.lines)
         with open_radar(self.slc_dir / burst_file(own.id)) as source:
-            blocks = (read_window(source, line, 0, min(BLOCK_ROWS, end - line), own.samples)
-                      for line in range(first, end, BLOCK_ROWS))
+            blocks = (
+                read_window(source, line, 0, min(BLOCK_ROWS, end - line), own.samples) for line in range(first, end, BLOCK_ROWS)
+            )
             return deramp(blocks, own, doppler_ramp(own, self.date_track), (first, end))
 
-    def sample(self, burst: GridBurst, data: DerampedBurst, lattice: Lattice, window: Window,
-               shift_px: float) -> NDArray[np.complex64]:
+    def sample(
+        self, burst: GridBurst, data: DerampedBurst, lattice: Lattice, window: Window, shift_px: float
+    ) -> NDArray[np.complex64]:
         """A window of the frame grid out of the date's burst, flattened."""
-        return resample(data, lattice, window, burst.outer, self.heights(window), self.grid.wavelength_m, shift_px,
-                        self.cores)
+        return resample(data, lattice, window, burst.outer, self.heights(window), self.grid.wavelength_m, shift_px, self.cores)
 
     def baseline(self, lattice: Lattice, window: Window) -> NDArray[np.float32]:
         """Perpendicular baseline over a window, m."""

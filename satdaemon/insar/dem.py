@@ -36,13 +36,13 @@ class Bounds:
 
     def contains(self, other: Bounds) -> bool:
         """True where `other` lies inside."""
-        return (self.west <= other.west and self.east >= other.east and self.south <= other.south
-                and self.north >= other.north)
+        return self.west <= other.west and self.east >= other.east and self.south <= other.south and self.north >= other.north
 
     def clip(self, other: Bounds) -> Bounds:
         """The common part; empty (east < west or north < south) where there is none."""
-        return Bounds(max(self.west, other.west), max(self.south, other.south), min(self.east, other.east),
-                      min(self.north, other.north))
+        return Bounds(
+            max(self.west, other.west), max(self.south, other.south), min(self.east, other.east), min(self.north, other.north)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +63,12 @@ class Dem:
     def bounds(self) -> Bounds:
         """From the centre of the first to the centre of the last cell: where interpolation works."""
         rows, cols = self.height_m.shape
-        return Bounds(self.lon0_deg, self.lat0_deg + (rows - 1) * self.lat_step_deg,
-                      self.lon0_deg + (cols - 1) * self.lon_step_deg, self.lat0_deg)
+        return Bounds(
+            self.lon0_deg,
+            self.lat0_deg + (rows - 1) * self.lat_step_deg,
+            self.lon0_deg + (cols - 1) * self.lon_step_deg,
+            self.lat0_deg,
+        )
 
 
 def read_dem(path: Path, wanted: Bounds) -> Dem:

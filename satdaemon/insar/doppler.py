@@ -36,8 +36,7 @@ class DopplerRamp:
     def frequency_hz(self, line: NDArray[np.float64], sample: NDArray[np.float64]) -> NDArray[np.float64]:
         """Doppler centroid at fractional lines and samples of the burst."""
         at = np.arange(self.rate_hz_s.size)
-        rate, centroid, reference = (np.interp(sample, at, v) for v in (self.rate_hz_s, self.centroid_hz,
-                                                                        self.reference_s))
+        rate, centroid, reference = (np.interp(sample, at, v) for v in (self.rate_hz_s, self.centroid_hz, self.reference_s))
         return np.asarray(rate * (self.start_s + line * self.line_s - reference) + centroid, np.float64)
 
 
@@ -51,7 +50,9 @@ def doppler_ramp(meta: BurstMeta, track: Track) -> DopplerRamp:
     fm_rate = model.get_rg_dpt_dop_rate(range_s)
     centroid = model.get_dop_centroid(range_s)
     return DopplerRamp(
-        start_s=(meta.first_line - (meta.burst_lines - 1) / 2) * meta.line_s, line_s=meta.line_s,
-        rate_hz_s=np.ascontiguousarray(model.get_dop_rate(fm_rate)), centroid_hz=np.ascontiguousarray(centroid),
+        start_s=(meta.first_line - (meta.burst_lines - 1) / 2) * meta.line_s,
+        line_s=meta.line_s,
+        rate_hz_s=np.ascontiguousarray(model.get_dop_rate(fm_rate)),
+        centroid_hz=np.ascontiguousarray(centroid),
         reference_s=np.ascontiguousarray(model.get_ref_time(centroid, fm_rate)),
     )

@@ -51,8 +51,9 @@ class Shift:
     """Share of the cells that are coherent."""
 
 
-def double_difference(first: OverlapImage, second: OverlapImage, frequency_hz: NDArray[np.float64],
-                      cell: tuple[int, int], min_coherence: float) -> Cells:
+def double_difference(
+    first: OverlapImage, second: OverlapImage, frequency_hz: NDArray[np.float64], cell: tuple[int, int], min_coherence: float
+) -> Cells:
     """Cells of one overlap between two dates.
 
     Parameters
@@ -76,16 +77,21 @@ def double_difference(first: OverlapImage, second: OverlapImage, frequency_hz: N
     frequency = _mean(np.ascontiguousarray(np.broadcast_to(frequency_hz, shape)), cell)
     whole = count >= cell[0] * cell[1] / 2
     good = whole & np.all(coherence >= min_coherence, axis=0)
-    return Cells(np.angle(earlier * np.conj(later))[good], frequency[good],
-                 np.sqrt(np.maximum(variance[good], 1e-6)), int(whole.sum()))
+    return Cells(
+        np.angle(earlier * np.conj(later))[good], frequency[good], np.sqrt(np.maximum(variance[good], 1e-6)), int(whole.sum())
+    )
 
 
 def join_cells(parts: Sequence[Cells]) -> Cells:
     """The cells of several overlaps together; none where there is no overlap."""
     if not parts:
         return Cells(np.empty(0), np.empty(0), np.empty(0), 0)
-    return Cells(np.concatenate([p.phase_rad for p in parts]), np.concatenate([p.frequency_hz for p in parts]),
-                 np.concatenate([p.sd_rad for p in parts]), sum(p.total for p in parts))
+    return Cells(
+        np.concatenate([p.phase_rad for p in parts]),
+        np.concatenate([p.frequency_hz for p in parts]),
+        np.concatenate([p.sd_rad for p in parts]),
+        sum(p.total for p in parts),
+    )
 
 
 def estimate_shift(cells: Cells, max_shift_s: float) -> Shift:
@@ -137,12 +143,14 @@ def combine_shifts(shifts: Sequence[Shift], other_sd_s: Sequence[float]) -> Shif
         mean = float(np.sum(robust * value) / np.sum(robust))
     sd_mean = float(np.sqrt(1 / np.sum(robust)))
     spread = np.sqrt(np.sum(robust * (value - mean) ** 2) / max(len(value) - 1, 1))
-    return Shift(mean, sd_mean * max(1.0, float(spread)), sum(s.cells for s in shifts),
-                 float(np.mean([s.share for s in shifts])))
+    return Shift(mean, sd_mean * max(1.0, float(spread)), sum(s.cells for s in shifts), float(np.mean([s.share for s in shifts])))
 
 
-def _cells(a: NDArray[np.complex64], b: NDArray[np.complex64], cell: tuple[int, int],
-           ) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
+def _cells(
+    a: NDArray[np.complex64],
+    b: NDArray[np.complex64],
+    cell: tuple[int, int],
+) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
     """Mean of a conj(b), root of the product of powers, and pixels with data, in each cell."""
     good = np.isfinite(a.real) & np.isfinite(b.real)
     x, y = np.where(good, a, 0).astype(np.complex128), np.where(good, b, 0).astype(np.complex128)

@@ -51,20 +51,23 @@ def fit_track(arc: OrbitArc) -> Track:
     DataError
         The vectors do not lie on one smooth orbit.
     """
-    vectors = [StateVector(float(t), tuple(p), tuple(v))
-               for t, p, v in zip(arc.time_s, arc.position_m, arc.velocity_m_s, strict=True)]
+    vectors = [
+        StateVector(float(t), tuple(p), tuple(v)) for t, p, v in zip(arc.time_s, arc.position_m, arc.velocity_m_s, strict=True)
+    ]
     orbit: Any = Orbit(vectors, min(MAX_DEGREE, 2 * len(vectors) - 3))
     misfit = float(np.abs(np.asarray(orbit.evaluate(arc.time_s)) - arc.position_m).max())
     if misfit > MAX_MISFIT_M:
-        raise DataError(f"orbit {arc.files or arc.type}: state vectors {misfit:.2f} m off a smooth orbit, "
-                        f"expected below {MAX_MISFIT_M} m")
+        raise DataError(
+            f"orbit {arc.files or arc.type}: state vectors {misfit:.2f} m off a smooth orbit, expected below {MAX_MISFIT_M} m"
+        )
     return Track(arc, orbit)
 
 
 def zero_doppler(track: Track, point_m: Floats, guess_s: Floats) -> tuple[Floats, Floats]:
     """Zero-Doppler time and slant range of (n, 3) points; the guess is within some minutes of the answer."""
     time, distance, _ = range_doppler.iterative_projection(
-        track.orbit, point_m[:, 0], point_m[:, 1], point_m[:, 2], azt_init=guess_s, tol=1e-10)
+        track.orbit, point_m[:, 0], point_m[:, 1], point_m[:, 2], azt_init=guess_s, tol=1e-10
+    )
     return np.atleast_1d(time), np.atleast_1d(distance)
 
 
@@ -82,7 +85,8 @@ def locate(track: Track, time_s: Floats, range_m: Floats, height_m: Floats) -> F
     cos_look = np.clip((radius**2 + range_m**2 - sphere**2) / (2 * radius * range_m), -1.0, 1.0)[:, None]
     start = satellite + range_m[:, None] * (cos_look * down + np.sqrt(1 - cos_look**2) * right)
     found = range_doppler.iterative_localization(
-        track.orbit, time_s, range_m, height_m, (start[:, 0], start[:, 1], start[:, 2]), max_iterations=50, tol=1e-5)
+        track.orbit, time_s, range_m, height_m, (start[:, 0], start[:, 1], start[:, 2]), max_iterations=50, tol=1e-5
+    )
     return np.stack([np.atleast_1d(axis) for axis in found], axis=1)
 
 
@@ -90,8 +94,14 @@ def to_cartesian(lon_deg: Floats, lat_deg: Floats, height_m: Floats) -> Floats:
     """(n, 3) Earth-fixed points of WGS84 longitude, latitude and ellipsoidal height."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     normal = EARTH_A_M / np.sqrt(1 - _E2 * np.sin(lat) ** 2)
-    return np.stack([(normal + height_m) * np.cos(lat) * np.cos(lon), (normal + height_m) * np.cos(lat) * np.sin(lon),
-                     (normal * (1 - _E2) + height_m) * np.sin(lat)], axis=1)
+    return np.stack(
+        [
+            (normal + height_m) * np.cos(lat) * np.cos(lon),
+            (normal + height_m) * np.cos(lat) * np.sin(lon),
+            (normal * (1 - _E2) + height_m) * np.sin(lat),
+        ],
+        axis=1,
+    )
 
 
 def to_lon_lat(point_m: Floats) -> tuple[Floats, Floats]:

@@ -44,8 +44,7 @@ class Window:
     def intersect(self, other: Window) -> Window:
         """The common part; zero rows or columns where there is none."""
         row, col = max(self.row, other.row), max(self.col, other.col)
-        return Window(row, col, max(0, min(self.end_row, other.end_row) - row),
-                      max(0, min(self.end_col, other.end_col) - col))
+        return Window(row, col, max(0, min(self.end_row, other.end_row) - row), max(0, min(self.end_col, other.end_col) - col))
 
     def slices_in(self, outer: Window) -> tuple[slice, slice]:
         """Index of this window in an array that holds `outer`."""
@@ -120,20 +119,33 @@ class FrameGrid:
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back."""
-        plain = {k: getattr(self, k) for k in ("rows", "cols", "line_s", "first_sample_s", "range_sampling_hz",
-                                               "wavelength_m", "platform", "polarisation")}
-        return {**plain, "first_line_utc": self.first_line_utc.isoformat(), "orbit": self.arc.to_json(), "bursts": [
-            {"id": b.meta.id, "outer": asdict(b.outer), "inner": asdict(b.inner), "meta": b.meta.to_json()}
-            for b in self.bursts]}
+        plain = {
+            k: getattr(self, k)
+            for k in ("rows", "cols", "line_s", "first_sample_s", "range_sampling_hz", "wavelength_m", "platform", "polarisation")
+        }
+        return {
+            **plain,
+            "first_line_utc": self.first_line_utc.isoformat(),
+            "orbit": self.arc.to_json(),
+            "bursts": [
+                {"id": b.meta.id, "outer": asdict(b.outer), "inner": asdict(b.inner), "meta": b.meta.to_json()}
+                for b in self.bursts
+            ],
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        bursts = tuple(GridBurst(BurstMeta.from_json(b["meta"]), Window(**b["outer"]), Window(**b["inner"]))
-                       for b in value["bursts"])
+        bursts = tuple(
+            GridBurst(BurstMeta.from_json(b["meta"]), Window(**b["outer"]), Window(**b["inner"])) for b in value["bursts"]
+        )
         plain = {k: v for k, v in value.items() if k not in ("bursts", "orbit", "first_line_utc")}
-        return cls(**plain, first_line_utc=datetime.fromisoformat(value["first_line_utc"]),
-                   arc=OrbitArc.from_json(value["orbit"]), bursts=bursts)
+        return cls(
+            **plain,
+            first_line_utc=datetime.fromisoformat(value["first_line_utc"]),
+            arc=OrbitArc.from_json(value["orbit"]),
+            bursts=bursts,
+        )
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -142,8 +154,9 @@ class FrameGrid:
         try:
             return cls.from_json(json.loads(path.read_text()))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: expected the master's frame grid: {error!r}; "
-                            "run the master's satsar stage again") from error
+            raise DataError(
+                f"{path}: expected the master's frame grid: {error!r}; run the master's satsar stage again"
+            ) from error
 
 
 def make_grid(bursts: Sequence[BurstMeta], arc: OrbitArc, platform: str, polarisation: str) -> FrameGrid:
@@ -162,13 +175,21 @@ def make_grid(bursts: Sequence[BurstMeta], arc: OrbitArc, platform: str, polaris
     for burst, time in zip(bursts, times, strict=True):
         row, col = (time - start_s) / line_s, (burst.first_sample_s - near_s) * sampling_hz
         if max(abs(row - round(row)), abs(col - round(col))) > MAX_FRACTION_PX:
-            raise DataError(f"burst {burst.id}: lies {row - round(row):+.3f} lines and {col - round(col):+.3f} samples "
-                            f"off the grid of the other bursts, expected within {MAX_FRACTION_PX}")
+            raise DataError(
+                f"burst {burst.id}: lies {row - round(row):+.3f} lines and {col - round(col):+.3f} samples "
+                f"off the grid of the other bursts, expected within {MAX_FRACTION_PX}"
+            )
         outers.append(Window(round(row), round(col), burst.lines, burst.samples))
     return FrameGrid(
-        rows=max(w.end_row for w in outers), cols=max(w.end_col for w in outers),
-        first_line_utc=arc.epoch_utc + timedelta(seconds=start_s), line_s=line_s, first_sample_s=near_s,
-        range_sampling_hz=sampling_hz, wavelength_m=first.wavelength_m, arc=arc, platform=platform,
+        rows=max(w.end_row for w in outers),
+        cols=max(w.end_col for w in outers),
+        first_line_utc=arc.epoch_utc + timedelta(seconds=start_s),
+        line_s=line_s,
+        first_sample_s=near_s,
+        range_sampling_hz=sampling_hz,
+        wavelength_m=first.wavelength_m,
+        arc=arc,
+        platform=platform,
         polarisation=polarisation,
         bursts=tuple(GridBurst(m, o, i) for m, o, i in zip(bursts, outers, _inner(bursts, outers), strict=True)),
     )

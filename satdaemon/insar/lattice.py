@@ -52,8 +52,12 @@ class Lattice:
         i0, j0 = i.astype(int), j.astype(int)
         fi, fj = i - i0, j - j0
         t = self.terms
-        node = (t[:, :, i0, j0] * (1 - fi) * (1 - fj) + t[:, :, i0 + 1, j0] * fi * (1 - fj)
-                + t[:, :, i0, j0 + 1] * (1 - fi) * fj + t[:, :, i0 + 1, j0 + 1] * fi * fj)
+        node = (
+            t[:, :, i0, j0] * (1 - fi) * (1 - fj)
+            + t[:, :, i0 + 1, j0] * fi * (1 - fj)
+            + t[:, :, i0, j0 + 1] * (1 - fi) * fj
+            + t[:, :, i0 + 1, j0 + 1] * fi * fj
+        )
         x = (height_m - self.mid_m) / self.half_m
         return np.asarray(node[:, 0] + x * (node[:, 1] + x * node[:, 2]), np.float64)
 
@@ -69,8 +73,9 @@ def ground_lattice(burst: GridBurst, track: Track, window: Window, heights_m: tu
     return _lattice(rows, cols, heights, [lon, lat, incidence_deg(track.position(time_s), point)])
 
 
-def pair_lattice(burst: GridBurst, track: Track, other: BurstMeta, other_track: Track, window: Window,
-                 heights_m: tuple[float, float]) -> Lattice:
+def pair_lattice(
+    burst: GridBurst, track: Track, other: BurstMeta, other_track: Track, window: Window, heights_m: tuple[float, float]
+) -> Lattice:
     """Where a master burst's pixels lie in the same burst of another date.
 
     Quantities: line offset and sample offset (position in `bursts/<id>.tif` of the other date minus position
@@ -88,12 +93,17 @@ def pair_lattice(burst: GridBurst, track: Track, other: BurstMeta, other_track: 
     sample = (two_way_s - other.first_sample_s) * other.range_sampling_hz
     row, col = (np.broadcast_to(v, (3, len(rows), len(cols))).ravel() for v in (rows[:, None], cols[None, :]))
     baseline = perpendicular_baseline_m(master, other_track.position(other_s), track.velocity(time_s), point)
-    return _lattice(rows, cols, heights, [line - (row - burst.outer.row), sample - (col - burst.outer.col),
-                                          other_m - master_m, baseline])
+    return _lattice(
+        rows, cols, heights, [line - (row - burst.outer.row), sample - (col - burst.outer.col), other_m - master_m, baseline]
+    )
 
 
-def _points(burst: GridBurst, track: Track, window: Window, heights_m: tuple[float, float],
-            ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _points(
+    burst: GridBurst,
+    track: Track,
+    window: Window,
+    heights_m: tuple[float, float],
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Node rows, node columns, heights, ground points ((3 nr nc), 3) and their zero-Doppler times."""
     rows, cols = _nodes(window.row, window.rows, ROW_STEP), _nodes(window.col, window.cols, COL_STEP)
     low, high = heights_m
@@ -115,23 +125,40 @@ def _lattice(rows: Floats, cols: Floats, heights: Floats, quantities: Sequence[F
     values = np.stack([q.reshape(3, len(rows), len(cols)) for q in quantities])
     low, mid, high = values[:, 0], values[:, 1], values[:, 2]
     terms = np.stack([mid, (high - low) / 2, (high + low) / 2 - mid], axis=1)
-    return Lattice(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0], heights[1], heights[2] - heights[1],
-                   np.ascontiguousarray(terms))
+    return Lattice(
+        rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0], heights[1], heights[2] - heights[1], np.ascontiguousarray(terms)
+    )
 
 
 def quantity_at(lattice: Lattice, quantity: int, window: Window, height_m: NDArray[np.float32]) -> Floats:
     """One quantity over a window of the frame grid, at the given heights; NaN where the height is."""
     out = np.empty(height_m.shape)
-    _quantity_at(lattice.terms[quantity : quantity + 1], (window.row - lattice.row0) / lattice.row_step,
-                 1.0 / lattice.row_step, (window.col - lattice.col0) / lattice.col_step, 1.0 / lattice.col_step,
-                 lattice.mid_m, 1.0 / lattice.half_m, height_m, out)
+    _quantity_at(
+        lattice.terms[quantity : quantity + 1],
+        (window.row - lattice.row0) / lattice.row_step,
+        1.0 / lattice.row_step,
+        (window.col - lattice.col0) / lattice.col_step,
+        1.0 / lattice.col_step,
+        lattice.mid_m,
+        1.0 / lattice.half_m,
+        height_m,
+        out,
+    )
     return out
 
 
 @kernel()
-def _quantity_at(terms: NDArray[np.float64], node_row: float, node_row_step: float, node_col: float,
-                 node_col_step: float, mid_m: float, per_half_m: float, height: NDArray[np.float32],
-                 out: NDArray[np.float64]) -> None:
+def _quantity_at(
+    terms: NDArray[np.float64],
+    node_row: float,
+    node_row_step: float,
+    node_col: float,
+    node_col_step: float,
+    mid_m: float,
+    per_half_m: float,
+    height: NDArray[np.float32],
+    out: NDArray[np.float64],
+) -> None:
     nodes = np.empty((1, 3, terms.shape[3]))
     last = terms.shape[3] - 2
     for i in range(out.shape[0]):

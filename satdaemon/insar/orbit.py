@@ -62,15 +62,26 @@ class OrbitArc:
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back."""
-        return {"type": self.type, "files": list(self.files), "epoch_utc": self.epoch_utc.isoformat(),
-                "time_s": self.time_s.tolist(), "position_m": self.position_m.tolist(),
-                "velocity_m_s": self.velocity_m_s.tolist()}
+        return {
+            "type": self.type,
+            "files": list(self.files),
+            "epoch_utc": self.epoch_utc.isoformat(),
+            "time_s": self.time_s.tolist(),
+            "position_m": self.position_m.tolist(),
+            "velocity_m_s": self.velocity_m_s.tolist(),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        return cls(value["type"], tuple(value["files"]), datetime.fromisoformat(value["epoch_utc"]),
-                   np.array(value["time_s"]), np.array(value["position_m"]), np.array(value["velocity_m_s"]))
+        return cls(
+            value["type"],
+            tuple(value["files"]),
+            datetime.fromisoformat(value["epoch_utc"]),
+            np.array(value["time_s"]),
+            np.array(value["position_m"]),
+            np.array(value["velocity_m_s"]),
+        )
 
 
 def read_orbit_file(path: Path, around: tuple[datetime, datetime] | None = None) -> OrbitFile:
@@ -117,8 +128,10 @@ def read_orbit_file(path: Path, around: tuple[datetime, datetime] | None = None)
 
 def _cut(document: bytes, start: datetime, stop: datetime) -> bytes:
     """The document without the state vectors far from the times; ISO times compare as text."""
-    low, high = (t.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-                 for t in (start - timedelta(minutes=5), stop + timedelta(minutes=5)))
+    low, high = (
+        t.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        for t in (start - timedelta(minutes=5), stop + timedelta(minutes=5))
+    )
     vectors = list(_VECTOR.finditer(document))
     if not vectors:
         return document
@@ -126,8 +139,9 @@ def _cut(document: bytes, start: datetime, stop: datetime) -> bytes:
     return document[: vectors[0].start()] + kept + document[vectors[-1].end() :]
 
 
-def _check_vectors(path: Path, time: NDArray[np.datetime64], position: NDArray[np.float64],
-                   velocity: NDArray[np.float64], *, least: int) -> None:
+def _check_vectors(
+    path: Path, time: NDArray[np.datetime64], position: NDArray[np.float64], velocity: NDArray[np.float64], *, least: int
+) -> None:
     if len(time) < least or np.any(np.diff(time) <= np.timedelta64(0)):
         raise CorruptProduct(f"{path}: expected at least {least} state vectors in increasing time, got {len(time)}")
     for name, vector, (low, high) in (("radius", position, _RADIUS_M), ("speed", velocity, _SPEED_M_S)):
@@ -150,8 +164,10 @@ def orbit_arc(files: Sequence[OrbitFile], platform: str, start_utc: datetime, st
     wrong = [f for f in files if f.platform != platform]
     if wrong:
         raise DataError(f"{wrong[0].path}: orbit of {wrong[0].platform}, expected {platform}")
-    low, high = (np.datetime64(t.astimezone(UTC).replace(tzinfo=None), "us") for t in (
-        start_utc - timedelta(seconds=MARGIN_S), stop_utc + timedelta(seconds=MARGIN_S)))
+    low, high = (
+        np.datetime64(t.astimezone(UTC).replace(tzinfo=None), "us")
+        for t in (start_utc - timedelta(seconds=MARGIN_S), stop_utc + timedelta(seconds=MARGIN_S))
+    )
     ordered = sorted((f for f in files if f.time_utc.size), key=lambda f: (f.type != "POEORB", f.time_utc[0]))
     whole = [f for f in ordered if f.time_utc[0] <= low and f.time_utc[-1] >= high]
     used = whole[:1] or [f for f in ordered if f.time_utc[-1] >= low and f.time_utc[0] <= high]
@@ -161,13 +177,14 @@ def orbit_arc(files: Sequence[OrbitFile], platform: str, start_utc: datetime, st
     # where two files join, their grids of times may be out of step
     gaps = np.diff(time) > _STEP * 8 // 5
     if not len(time) or time[0] > low or time[-1] < high or gaps.any():
-        raise DataError(f"orbit files {[f.path.name for f in files]}: expected state vectors every {STEP_S:.0f} s "
-                        f"from {low} to {high} without a gap")
+        raise DataError(
+            f"orbit files {[f.path.name for f in files]}: expected state vectors every {STEP_S:.0f} s "
+            f"from {low} to {high} without a gap"
+        )
     epoch = start_utc.replace(microsecond=0)
     zero = np.datetime64(epoch.astimezone(UTC).replace(tzinfo=None), "us")
     kind = "+".join(sorted({f.type for f in used}))
-    return OrbitArc(kind, tuple(f.path.name for f in used), epoch,
-                    (time - zero) / np.timedelta64(1, "s"), position, velocity)
+    return OrbitArc(kind, tuple(f.path.name for f in used), epoch, (time - zero) / np.timedelta64(1, "s"), position, velocity)
 
 
 def _join(files: Sequence[OrbitFile]) -> tuple[NDArray[np.datetime64], NDArray[np.float64], NDArray[np.float64]]:
@@ -188,5 +205,6 @@ def annotated_arc(vectors: Sequence[tuple[str, Sequence[float], Sequence[float]]
     """The arc in a product's own annotation: (time, position, velocity) of each state vector."""
     epoch = start_utc.replace(microsecond=0)
     time = np.array([(iso_utc(t) - epoch) / timedelta(seconds=1) for t, _, _ in vectors])
-    return OrbitArc("annotation", (), epoch, time, np.array([p for _, p, _ in vectors], float),
-                    np.array([v for _, _, v in vectors], float))
+    return OrbitArc(
+        "annotation", (), epoch, time, np.array([p for _, p, _ in vectors], float), np.array([v for _, _, v in vectors], float)
+    )

@@ -36,8 +36,9 @@ class OverlapReader:
         try:
             self._root = zarr.open_group(directory / FILE_NAME, mode="r")
         except (OSError, ValueError) as error:
-            raise DataError(f"{directory / FILE_NAME}: expected the overlaps of a satsar product: {error}; "
-                            "run its satsar stage again") from error
+            raise DataError(
+                f"{directory / FILE_NAME}: expected the overlaps of a satsar product: {error}; run its satsar stage again"
+            ) from error
 
     def names(self) -> set[str]:
         """Overlaps that this date has."""

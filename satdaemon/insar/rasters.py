@@ -24,8 +24,9 @@ CACHE_MB = 64
 @contextmanager
 def gdal_session() -> Iterator[None]:
     """GDAL set up for a job: bounded cache, no side files, no threads of its own."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_NUM_THREADS="1",
-                      GDAL_PAM_ENABLED="NO"):
+    with rasterio.Env(
+        GDAL_CACHEMAX=CACHE_MB, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_NUM_THREADS="1", GDAL_PAM_ENABLED="NO"
+    ):
         yield
 
 
@@ -43,8 +44,9 @@ def open_radar(path: str | Path) -> Iterator[Any]:
 
 
 @contextmanager
-def create_radar(path: Path, shape: tuple[int, int], dtype: str, *, nodata: float | None = None,
-                 compress: bool = False, tiled: bool = True) -> Iterator[Any]:
+def create_radar(
+    path: Path, shape: tuple[int, int], dtype: str, *, nodata: float | None = None, compress: bool = False, tiled: bool = True
+) -> Iterator[Any]:
     """Create a one-band raster in radar geometry for writing by windows.
 
     What is never written reads as `nodata`. Compress only where each tile is written once.
@@ -56,8 +58,9 @@ def create_radar(path: Path, shape: tuple[int, int], dtype: str, *, nodata: floa
         options |= {"compress": "deflate", "zlevel": 1, "predictor": 3 if dtype.startswith("float") else 2}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", driver="GTiff", height=shape[0], width=shape[1], count=1, dtype=dtype,
-                           nodata=nodata, **options) as target:
+        with rasterio.open(
+            path, "w", driver="GTiff", height=shape[0], width=shape[1], count=1, dtype=dtype, nodata=nodata, **options
+        ) as target:
             yield target
 
 

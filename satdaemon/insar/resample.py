@@ -83,8 +83,9 @@ class DerampedBurst:
     """Line of the burst that the planes start with."""
 
 
-def deramp(blocks: Iterable[NDArray[np.complex64]], meta: BurstMeta, ramp: DopplerRamp,
-           lines: tuple[int, int] | None = None) -> DerampedBurst:
+def deramp(
+    blocks: Iterable[NDArray[np.complex64]], meta: BurstMeta, ramp: DopplerRamp, lines: tuple[int, int] | None = None
+) -> DerampedBurst:
     """Take the ramp off a burst, or some of its lines, that comes as consecutive blocks of lines.
 
     Parameters
@@ -107,15 +108,23 @@ def deramp(blocks: Iterable[NDArray[np.complex64]], meta: BurstMeta, ramp: Doppl
     return DerampedBurst(real, imag, ramp, meta.azimuth_band + BAND_MARGIN, meta.range_band, first)
 
 
-def deramp_block(block: NDArray[np.complex64], ramp: DopplerRamp, line: int, real: NDArray[np.float32],
-                 imag: NDArray[np.float32]) -> None:
+def deramp_block(
+    block: NDArray[np.complex64], ramp: DopplerRamp, line: int, real: NDArray[np.float32], imag: NDArray[np.float32]
+) -> None:
     """Fill two planes with a block of lines without its ramp; the block starts at `line` of the burst."""
-    _deramp(block, ramp.start_s + line * ramp.line_s, ramp.line_s, ramp.rate_hz_s, ramp.centroid_hz,
-            ramp.reference_s, real, imag)
+    _deramp(block, ramp.start_s + line * ramp.line_s, ramp.line_s, ramp.rate_hz_s, ramp.centroid_hz, ramp.reference_s, real, imag)
 
 
-def resample(burst: DerampedBurst, lattice: Lattice, window: Window, outer: Window, height_m: NDArray[np.float32],
-             wavelength_m: float, shift_lines: float = 0.0, cores: int = 1) -> NDArray[np.complex64]:
+def resample(
+    burst: DerampedBurst,
+    lattice: Lattice,
+    window: Window,
+    outer: Window,
+    height_m: NDArray[np.float32],
+    wavelength_m: float,
+    shift_lines: float = 0.0,
+    cores: int = 1,
+) -> NDArray[np.complex64]:
     """The burst on a window of the frame grid, coregistered and with the range difference's phase removed.
 
     Parameters
@@ -146,21 +155,46 @@ def resample(burst: DerampedBurst, lattice: Lattice, window: Window, outer: Wind
     azimuth, across = interpolation_table(burst.azimuth_band), interpolation_table(burst.range_band, 8)
 
     def work(first: int, end: int) -> None:
-        _resample(burst.real, burst.imag, window.row + first - outer.row - burst.first_line, window.col - outer.col,
-                  window.row + first - int(lattice.row0), 1.0 / lattice.row_step,
-                  window.col - int(lattice.col0), 1.0 / lattice.col_step,
-                  lattice.mid_m, 1.0 / lattice.half_m, lattice.terms, height_m[first:end], shift_lines,
-                  2.0 / wavelength_m, start_s, ramp.line_s, ramp.rate_hz_s, ramp.centroid_hz, ramp.reference_s,
-                  azimuth, across, out[first:end])
+        _resample(
+            burst.real,
+            burst.imag,
+            window.row + first - outer.row - burst.first_line,
+            window.col - outer.col,
+            window.row + first - int(lattice.row0),
+            1.0 / lattice.row_step,
+            window.col - int(lattice.col0),
+            1.0 / lattice.col_step,
+            lattice.mid_m,
+            1.0 / lattice.half_m,
+            lattice.terms,
+            height_m[first:end],
+            shift_lines,
+            2.0 / wavelength_m,
+            start_s,
+            ramp.line_s,
+            ramp.rate_hz_s,
+            ramp.centroid_hz,
+            ramp.reference_s,
+            azimuth,
+            across,
+            out[first:end],
+        )
 
     in_threads(work, window.rows, cores)
     return out
 
 
 @kernel(fastmath=_FAST)
-def _deramp(block: NDArray[np.complex64], start_s: float, line_s: float, rate: NDArray[np.float64],
-            centroid: NDArray[np.float64], reference: NDArray[np.float64], real: NDArray[np.float32],
-            imag: NDArray[np.float32]) -> None:
+def _deramp(
+    block: NDArray[np.complex64],
+    start_s: float,
+    line_s: float,
+    rate: NDArray[np.float64],
+    centroid: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    real: NDArray[np.float32],
+    imag: NDArray[np.float32],
+) -> None:
     for i in range(block.shape[0]):
         time = start_s + i * line_s
         for j in range(block.shape[1]):
@@ -174,13 +208,30 @@ def _deramp(block: NDArray[np.complex64], start_s: float, line_s: float, rate: N
 
 
 @kernel(fastmath=_FAST)
-def _resample(real: NDArray[np.float32], imag: NDArray[np.float32], row0: int, col0: int,
-              node_row: int, per_node_row: float, node_col: int, per_node_col: float,
-              mid_m: float, per_half_m: float, terms: NDArray[np.float64], height: NDArray[np.float32],
-              shift: float, cycles_per_m: float, start_s: float, line_s: float,
-              rate: NDArray[np.float64], centroid: NDArray[np.float64], reference: NDArray[np.float64],
-              azimuth_taps: NDArray[np.float32], range_taps: NDArray[np.float32],
-              out: NDArray[np.complex64]) -> None:
+def _resample(
+    real: NDArray[np.float32],
+    imag: NDArray[np.float32],
+    row0: int,
+    col0: int,
+    node_row: int,
+    per_node_row: float,
+    node_col: int,
+    per_node_col: float,
+    mid_m: float,
+    per_half_m: float,
+    terms: NDArray[np.float64],
+    height: NDArray[np.float32],
+    shift: float,
+    cycles_per_m: float,
+    start_s: float,
+    line_s: float,
+    rate: NDArray[np.float64],
+    centroid: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    azimuth_taps: NDArray[np.float32],
+    range_taps: NDArray[np.float32],
+    out: NDArray[np.complex64],
+) -> None:
     lines, samples = real.shape
     down, across = azimuth_taps.shape[1], range_taps.shape[1]
     above, before = down // 2 - 1, across // 2 - 1

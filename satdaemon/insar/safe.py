@@ -68,9 +68,19 @@ class SafeProduct:
 
     def to_scene(self, url: str = "") -> Scene:
         """The product as a scene of the archive."""
-        return Scene(self.id, self.start_utc.date(), self.start_utc, self.stop_utc, self.platform,
-                     self.absolute_orbit, self.track, self.orbit_direction, self.proc_utc,
-                     url or self.path.absolute().as_uri(), path=self.path)
+        return Scene(
+            self.id,
+            self.start_utc.date(),
+            self.start_utc,
+            self.stop_utc,
+            self.platform,
+            self.absolute_orbit,
+            self.track,
+            self.orbit_direction,
+            self.proc_utc,
+            url or self.path.absolute().as_uri(),
+            path=self.path,
+        )
 
     def domain_bursts(self) -> tuple[Burst, ...]:
         """The bursts as the rest of the system knows them."""
@@ -125,12 +135,20 @@ def read_container(container: Container) -> SafeProduct:
         raise CorruptProduct(f"{container.path}: its annotation lists no burst")
     wanted = [f for f in manifest.files if f.startswith("measurement/") or ANNOTATION_NAME.match(f)]
     return SafeProduct(
-        id=name, path=container.path, platform=match["platform"], start_utc=manifest.start_utc,
-        stop_utc=manifest.stop_utc, absolute_orbit=manifest.absolute_orbit, track=manifest.tracks[0],
-        stop_track=manifest.tracks[1], orbit_direction=manifest.orbit_direction, proc_utc=manifest.proc_utc,
+        id=name,
+        path=container.path,
+        platform=match["platform"],
+        start_utc=manifest.start_utc,
+        stop_utc=manifest.stop_utc,
+        absolute_orbit=manifest.absolute_orbit,
+        track=manifest.tracks[0],
+        stop_track=manifest.tracks[1],
+        orbit_direction=manifest.orbit_direction,
+        proc_utc=manifest.proc_utc,
         processor_version=manifest.processor_version,
         polarisations=tuple(p for p in POLARISATION_ORDER if any(q == p for _, q in annotations)),
-        footprint=manifest.footprint, bursts=tuple(bursts),
+        footprint=manifest.footprint,
+        bursts=tuple(bursts),
         missing_files=tuple(sorted(set(wanted) - set(present))),
     )
 
@@ -158,19 +176,30 @@ def inspect(path: Path) -> dict[str, Any]:
     product = read_product(path)
     return {
         "product": {
-            "id": product.id, "path": str(product.path), "platform": product.platform,
-            "start_utc": product.start_utc.isoformat(), "stop_utc": product.stop_utc.isoformat(),
-            "processed_utc": product.proc_utc.isoformat(), "processor_version": product.processor_version,
-            "polarisations": list(product.polarisations), "footprint": [list(p) for p in product.footprint],
+            "id": product.id,
+            "path": str(product.path),
+            "platform": product.platform,
+            "start_utc": product.start_utc.isoformat(),
+            "stop_utc": product.stop_utc.isoformat(),
+            "processed_utc": product.proc_utc.isoformat(),
+            "processor_version": product.processor_version,
+            "polarisations": list(product.polarisations),
+            "footprint": [list(p) for p in product.footprint],
             "missing_files": list(product.missing_files),
         },
         "orbit": {
-            "absolute": product.absolute_orbit, "track": product.track, "stop_track": product.stop_track,
+            "absolute": product.absolute_orbit,
+            "track": product.track,
+            "stop_track": product.stop_track,
             "direction": product.orbit_direction,
         },
         "bursts": [
-            {**asdict(b), "azimuth_time_utc": b.azimuth_time_utc.isoformat(),
-             "sensing_time_utc": b.sensing_time_utc.isoformat(), "footprint": [list(p) for p in b.footprint]}
+            {
+                **asdict(b),
+                "azimuth_time_utc": b.azimuth_time_utc.isoformat(),
+                "sensing_time_utc": b.sensing_time_utc.isoformat(),
+                "footprint": [list(p) for p in b.footprint],
+            }
             for b in product.bursts
         ],
     }
@@ -190,7 +219,8 @@ def _read_manifest(container: Container, root: Element, platform: str) -> _Manif
     try:
         orbit = int(text_of(root, ".//{*}orbitNumber[@type='start']"))
         tracks = tuple(
-            int(found) if (found := root.findtext(f".//{{*}}relativeOrbitNumber[@type='{end}']"))
+            int(found)
+            if (found := root.findtext(f".//{{*}}relativeOrbitNumber[@type='{end}']"))
             else track_of_orbit(platform, int(text_of(root, f".//{{*}}orbitNumber[@type='{end}']")))
             for end in ("start", "stop")
         )
@@ -202,7 +232,8 @@ def _read_manifest(container: Container, root: Element, platform: str) -> _Manif
         return _Manifest(
             start_utc=iso_utc(text_of(root, ".//{*}acquisitionPeriod/{*}startTime")),
             stop_utc=iso_utc(text_of(root, ".//{*}acquisitionPeriod/{*}stopTime")),
-            absolute_orbit=orbit, tracks=(tracks[0], tracks[1]),
+            absolute_orbit=orbit,
+            tracks=(tracks[0], tracks[1]),
             orbit_direction={"ASCENDING": "A", "DESCENDING": "D"}[text_of(root, ".//{*}pass").upper()],
             proc_utc=iso_utc(processing.get("stop") or processing.get("start") or ""),
             processor_version="" if software is None else software.get("version", ""),
@@ -220,8 +251,9 @@ def _check_name(container: Container, name: str, match: re.Match[str], manifest:
     start = datetime.strptime(match["start"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     slack = timedelta(seconds=2)
     if not manifest.start_utc - slack <= start <= manifest.stop_utc + slack:
-        raise CorruptProduct(f"{container.path}: named {start.isoformat()}, but the manifest says "
-                             f"{manifest.start_utc.isoformat()} to {manifest.stop_utc.isoformat()}")
+        raise CorruptProduct(
+            f"{container.path}: named {start.isoformat()}, but the manifest says "
+            f"{manifest.start_utc.isoformat()} to {manifest.stop_utc.isoformat()}"
+        )
     if int(match["orbit"]) not in (manifest.absolute_orbit, manifest.absolute_orbit + 1):
-        raise CorruptProduct(f"{container.path}: named orbit {match['orbit']}, but the manifest says "
-                             f"{manifest.absolute_orbit}")
+        raise CorruptProduct(f"{container.path}: named orbit {match['orbit']}, but the manifest says {manifest.absolute_orbit}")

@@ -104,26 +104,41 @@ def burst_metas(root: Element, bursts: list[SafeBurst], scene: str) -> list[Burs
     metas = []
     for burst in bursts:
         mid = burst.azimuth_time_utc + timedelta(seconds=(burst.lines - 1) / 2 * line_s)
-        metas.append(BurstMeta(
-            id=burst.id, source_id=burst.id, swath=burst.swath, scene=scene,
-            lines=burst.valid_lines[1] - burst.valid_lines[0] + 1,
-            samples=burst.valid_samples[1] - burst.valid_samples[0] + 1,
-            azimuth_utc=burst.azimuth_time_utc, first_line=burst.valid_lines[0], burst_lines=burst.lines,
-            line_s=line_s, first_sample_s=near_s + burst.valid_samples[0] / sampling_hz,
-            range_sampling_hz=sampling_hz,
-            wavelength_m=SPEED_OF_LIGHT_M_S / float(text_of(root, f"{general}/radarFrequency")),
-            mid_range_s=near_s + burst.samples / 2 / sampling_hz, steering_rate_rad_s=float(steering),
-            fm_rate=_nearest(rates, mid), doppler=_nearest(centroids, mid), timing=timing,
-            range_band=_bandwidth_hz(root, "range") / sampling_hz, azimuth_band=_bandwidth_hz(root, "azimuth") * line_s,
-        ))
+        metas.append(
+            BurstMeta(
+                id=burst.id,
+                source_id=burst.id,
+                swath=burst.swath,
+                scene=scene,
+                lines=burst.valid_lines[1] - burst.valid_lines[0] + 1,
+                samples=burst.valid_samples[1] - burst.valid_samples[0] + 1,
+                azimuth_utc=burst.azimuth_time_utc,
+                first_line=burst.valid_lines[0],
+                burst_lines=burst.lines,
+                line_s=line_s,
+                first_sample_s=near_s + burst.valid_samples[0] / sampling_hz,
+                range_sampling_hz=sampling_hz,
+                wavelength_m=SPEED_OF_LIGHT_M_S / float(text_of(root, f"{general}/radarFrequency")),
+                mid_range_s=near_s + burst.samples / 2 / sampling_hz,
+                steering_rate_rad_s=float(steering),
+                fm_rate=_nearest(rates, mid),
+                doppler=_nearest(centroids, mid),
+                timing=timing,
+                range_band=_bandwidth_hz(root, "range") / sampling_hz,
+                azimuth_band=_bandwidth_hz(root, "azimuth") * line_s,
+            )
+        )
     return metas
 
 
 def state_vectors(root: Element) -> list[tuple[str, list[float], list[float]]]:
     """The annotation's own state vectors: (time, position, velocity)."""
     return [
-        (text_of(e, "time"), [float(text_of(e, f"position/{k}")) for k in "xyz"],
-         [float(text_of(e, f"velocity/{k}")) for k in "xyz"])
+        (
+            text_of(e, "time"),
+            [float(text_of(e, f"position/{k}")) for k in "xyz"],
+            [float(text_of(e, f"velocity/{k}")) for k in "xyz"],
+        )
         for e in root.iterfind("generalAnnotation/orbitList/orbit")
     ]
 

@@ -56,8 +56,9 @@ def prepare_terrain(burst: GridBurst, track: Track, window: Window, dem_path: Pa
     lattice = ground_lattice(burst, track, window, (float(dem.height_m.min()), float(dem.height_m.max())))
     needed = _bounds(lattice)
     if not dem.bounds.contains(needed):
-        raise DataError(f"{dem_path}: DEM must cover {needed} for burst {burst.meta.id}, it covers {dem.bounds} there; "
-                        "give a larger DEM")
+        raise DataError(
+            f"{dem_path}: DEM must cover {needed} for burst {burst.meta.id}, it covers {dem.bounds} there; give a larger DEM"
+        )
     return Terrain(lattice, dem)
 
 
@@ -68,16 +69,32 @@ def find_ground(terrain: Terrain, window: Window, cores: int = 1) -> Ground:
     circle's. It always exists between the lowest and highest DEM height; in layover it is one of several.
     """
     shape = (window.rows, window.cols)
-    out = Ground(np.empty(shape, np.float32), np.empty(shape), np.empty(shape), np.empty(shape, np.float32),
-                 np.empty(shape, np.uint8))
+    out = Ground(
+        np.empty(shape, np.float32), np.empty(shape), np.empty(shape), np.empty(shape, np.float32), np.empty(shape, np.uint8)
+    )
     lattice, dem = terrain.lattice, terrain.dem
 
     def work(first: int, end: int) -> None:
-        _find_ground(lattice.terms, (window.row + first - lattice.row0) / lattice.row_step, 1.0 / lattice.row_step,
-                     (window.col - lattice.col0) / lattice.col_step, 1.0 / lattice.col_step,
-                     lattice.mid_m, lattice.half_m, dem.height_m, dem.known, dem.lon0_deg, dem.lat0_deg,
-                     1.0 / dem.lon_step_deg, 1.0 / dem.lat_step_deg, out.height_m[first:end], out.lon_deg[first:end],
-                     out.lat_deg[first:end], out.incidence_deg[first:end], out.known[first:end])
+        _find_ground(
+            lattice.terms,
+            (window.row + first - lattice.row0) / lattice.row_step,
+            1.0 / lattice.row_step,
+            (window.col - lattice.col0) / lattice.col_step,
+            1.0 / lattice.col_step,
+            lattice.mid_m,
+            lattice.half_m,
+            dem.height_m,
+            dem.known,
+            dem.lon0_deg,
+            dem.lat0_deg,
+            1.0 / dem.lon_step_deg,
+            1.0 / dem.lat_step_deg,
+            out.height_m[first:end],
+            out.lon_deg[first:end],
+            out.lat_deg[first:end],
+            out.incidence_deg[first:end],
+            out.known[first:end],
+        )
 
     in_threads(work, window.rows, cores)
     return replace(out, lon_deg=(out.lon_deg + 180.0) % 360.0 - 180.0)
@@ -104,8 +121,19 @@ def _dem_height(height: NDArray[np.float32], x: float, y: float) -> float:
 
 
 @kernel()
-def _misfit(nodes: NDArray[np.float64], n: int, f: float, h: float, mid: float, half: float,
-            height: NDArray[np.float32], lon0: float, lat0: float, per_lon: float, per_lat: float) -> float:
+def _misfit(
+    nodes: NDArray[np.float64],
+    n: int,
+    f: float,
+    h: float,
+    mid: float,
+    half: float,
+    height: NDArray[np.float32],
+    lon0: float,
+    lat0: float,
+    per_lon: float,
+    per_lat: float,
+) -> float:
     """DEM height under the pixel's point at height h, minus h."""
     x = (h - mid) / half
     lon = between(nodes, 0, n, f, x)
@@ -114,11 +142,26 @@ def _misfit(nodes: NDArray[np.float64], n: int, f: float, h: float, mid: float, 
 
 
 @kernel()
-def _find_ground(terms: NDArray[np.float64], node_row: float, node_row_step: float, node_col: float,
-                 node_col_step: float, mid: float, half: float, height: NDArray[np.float32],
-                 known: NDArray[np.bool_], lon0: float, lat0: float, per_lon: float, per_lat: float,
-                 out_height: NDArray[np.float32], out_lon: NDArray[np.float64], out_lat: NDArray[np.float64],
-                 out_incidence: NDArray[np.float32], out_known: NDArray[np.uint8]) -> None:
+def _find_ground(
+    terms: NDArray[np.float64],
+    node_row: float,
+    node_row_step: float,
+    node_col: float,
+    node_col_step: float,
+    mid: float,
+    half: float,
+    height: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    lon0: float,
+    lat0: float,
+    per_lon: float,
+    per_lat: float,
+    out_height: NDArray[np.float32],
+    out_lon: NDArray[np.float64],
+    out_lat: NDArray[np.float64],
+    out_incidence: NDArray[np.float32],
+    out_known: NDArray[np.uint8],
+) -> None:
     nodes = np.empty((terms.shape[0], 3, terms.shape[3]))
     last = terms.shape[3] - 2
     for i in range(out_height.shape[0]):

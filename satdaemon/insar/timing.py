@@ -63,8 +63,9 @@ class Timing:
         return asdict(self)
 
 
-def find_timing(grid: FrameGrid, track: Track, date: Overlaps, others: Mapping[str, tuple[Overlaps, float]],
-                settings: EsdSettings) -> Timing:
+def find_timing(
+    grid: FrameGrid, track: Track, date: Overlaps, others: Mapping[str, tuple[Overlaps, float]], settings: EsdSettings
+) -> Timing:
     """Estimate the timing error of `date`.
 
     Parameters
@@ -89,8 +90,15 @@ def find_timing(grid: FrameGrid, track: Track, date: Overlaps, others: Mapping[s
             continue
         image, frequency_hz = date.read(overlap.name), frequency_difference(grid, track, overlap)
         for name in users:
-            cells[name].append(double_difference(others[name][0].read(overlap.name), image, frequency_hz,
-                                                 (settings.cell_lines, settings.cell_samples), settings.min_coherence))
+            cells[name].append(
+                double_difference(
+                    others[name][0].read(overlap.name),
+                    image,
+                    frequency_hz,
+                    (settings.cell_lines, settings.cell_samples),
+                    settings.min_coherence,
+                )
+            )
     shifts: dict[str, Shift] = {}
     refused: dict[str, str] = {}
     for name, parts in cells.items():
@@ -99,15 +107,27 @@ def find_timing(grid: FrameGrid, track: Track, date: Overlaps, others: Mapping[s
         except ProcessingError as error:
             refused[name] = str(error)
     if not shifts:
-        raise ProcessingError("ESD: the burst overlaps are incoherent with every date tried: "
-                              + "; ".join(f"{n}: {why}" for n, why in refused.items()))
+        raise ProcessingError(
+            "ESD: the burst overlaps are incoherent with every date tried: "
+            + "; ".join(f"{n}: {why}" for n, why in refused.items())
+        )
     best = combine_shifts(list(shifts.values()), [others[n][1] * grid.line_s for n in shifts])
-    timing = Timing(best.shift_s / grid.line_s, best.sd_s / grid.line_s, best.cells, best.share,
-                    {n: {"shift_px": s.shift_s / grid.line_s, "sd_px": s.sd_s / grid.line_s, "cells": float(s.cells),
-                         "share": s.share} for n, s in shifts.items()}, refused)
+    timing = Timing(
+        best.shift_s / grid.line_s,
+        best.sd_s / grid.line_s,
+        best.cells,
+        best.share,
+        {
+            n: {"shift_px": s.shift_s / grid.line_s, "sd_px": s.sd_s / grid.line_s, "cells": float(s.cells), "share": s.share}
+            for n, s in shifts.items()
+        },
+        refused,
+    )
     if timing.sd_px > settings.max_sd_px:
-        raise ProcessingError(f"ESD: azimuth shift {timing.shift_px:+.4f} lines is uncertain by {timing.sd_px:.4f}, "
-                              f"allowed are {settings.max_sd_px} (esd_max_sd_px)")
+        raise ProcessingError(
+            f"ESD: azimuth shift {timing.shift_px:+.4f} lines is uncertain by {timing.sd_px:.4f}, "
+            f"allowed are {settings.max_sd_px} (esd_max_sd_px)"
+        )
     return timing
 
 

@@ -46,8 +46,7 @@ _GROUND: Files = {
     "lon.tif": {"description": "geodetic longitude", "unit": "degree", "dtype": "float64"},
     "lat.tif": {"description": "geodetic latitude", "unit": "degree", "dtype": "float64"},
     "height.tif": {"description": "height above the WGS84 ellipsoid", "unit": "m", "dtype": "float32"},
-    "incidence.tif": {"description": "angle between line of sight and ellipsoid normal", "unit": "degree",
-                      "dtype": "float32"},
+    "incidence.tif": {"description": "angle between line of sight and ellipsoid normal", "unit": "degree", "dtype": "float32"},
 }
 _SLC = {"description": "merged image on the frame grid", "unit": "digital number", "dtype": "complex64", "nodata": "nan"}
 
@@ -76,8 +75,7 @@ class SatsarProcessor:
         for message in warnings:
             report.warning(message)
         write_metadata(job, processor=self.name, version=self.version, files=files, metrics=metrics)
-        return StageResult((*files, METADATA_NAME), metrics, tuple(warnings), processor=self.name,
-                           processor_version=self.version)
+        return StageResult((*files, METADATA_NAME), metrics, tuple(warnings), processor=self.name, processor_version=self.version)
 
 
 def _master(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]:
@@ -104,8 +102,13 @@ def _master(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]
         "slc.tif": {**_SLC, "shape": shape, "phase": "-4 pi R / wavelength, R = range.tif"},
         **{name: {**about, "nodata": "nan", "shape": shape} for name, about in _GROUND.items()},
         "range.tif": {"description": "slant range", "unit": "m", "dtype": "float64", "nodata": None, "shape": shape},
-        "valid.tif": {"description": "1 where a burst sees the pixel and the DEM knows its height", "unit": "1",
-                      "dtype": "uint8", "nodata": None, "shape": shape},
+        "valid.tif": {
+            "description": "1 where a burst sees the pixel and the DEM knows its height",
+            "unit": "1",
+            "dtype": "uint8",
+            "nodata": None,
+            "shape": shape,
+        },
         OVERLAP_FILE: {"description": "burst overlaps (earlier, later)", "unit": "digital number", "dtype": "complex64"},
     }
     unknown = 1 - known
@@ -125,15 +128,16 @@ def _write_ground(job: StageInput, grid: FrameGrid, report: Report) -> float:
     track, shape = fit_track(grid.arc), (grid.rows, grid.cols)
     known, pixels = 0, 0
     with ExitStack() as stack:
-        targets = {name: stack.enter_context(create_radar(job.out_dir / name, shape, about["dtype"], nodata=np.nan))
-                   for name, about in _GROUND.items()}
+        targets = {
+            name: stack.enter_context(create_radar(job.out_dir / name, shape, about["dtype"], nodata=np.nan))
+            for name, about in _GROUND.items()
+        }
         valid = stack.enter_context(create_radar(job.out_dir / "valid.tif", shape, "uint8", nodata=0))
         for done, burst in enumerate(grid.bursts):
             terrain = prepare_terrain(burst, track, burst.inner, job.paths["dem"])
             for window in split_rows(burst.inner):
                 ground = find_ground(terrain, window, job.cores)
-                arrays: tuple[NDArray[Any], ...] = (ground.lon_deg, ground.lat_deg, ground.height_m,
-                                                    ground.incidence_deg)
+                arrays: tuple[NDArray[Any], ...] = (ground.lon_deg, ground.lat_deg, ground.height_m, ground.incidence_deg)
                 for name, array in zip(_GROUND, arrays, strict=True):
                     write_window(targets[name], window.row, window.col, array)
                 write_window(valid, window.row, window.col, ground.known)
@@ -145,8 +149,10 @@ def _write_ground(job: StageInput, grid: FrameGrid, report: Report) -> float:
 def _own_pixels(slc_dir: Path, burst: GridBurst, window: Window) -> NDArray[np.complex64]:
     """The master's own pixels of a window inside one of its bursts."""
     with open_radar(slc_dir / burst_file(burst.meta.id)) as source:
-        return np.asarray(read_window(source, window.row - burst.outer.row, window.col - burst.outer.col, window.rows,
-                                      window.cols), np.complex64)
+        return np.asarray(
+            read_window(source, window.row - burst.outer.row, window.col - burst.outer.col, window.rows, window.cols),
+            np.complex64,
+        )
 
 
 def _merge_master(grid: FrameGrid, slc_dir: Path, path: Path) -> None:
@@ -168,18 +174,35 @@ def _date(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]:
     baseline_m = _write_date(job, work, timing.shift_px, report)
     shape = [grid.rows, grid.cols]
     files: Files = {
-        "slc.tif": {**_SLC, "shape": shape, "phase": "flat-earth and topographic phase removed: "
-                    "master * conj(this) shows motion, atmosphere and errors of the heights only"},
-        "bperp.tif": {"description": "perpendicular baseline from the master, positive upwards", "unit": "m",
-                      "dtype": "float32", "nodata": "nan", "shape": shape},
-        OVERLAP_FILE: {"description": "burst overlaps (earlier, later) on the frame grid, as slc.tif",
-                       "unit": "digital number", "dtype": "complex64"},
+        "slc.tif": {
+            **_SLC,
+            "shape": shape,
+            "phase": "flat-earth and topographic phase removed: "
+            "master * conj(this) shows motion, atmosphere and errors of the heights only",
+        },
+        "bperp.tif": {
+            "description": "perpendicular baseline from the master, positive upwards",
+            "unit": "m",
+            "dtype": "float32",
+            "nodata": "nan",
+            "shape": shape,
+        },
+        OVERLAP_FILE: {
+            "description": "burst overlaps (earlier, later) on the frame grid, as slc.tif",
+            "unit": "digital number",
+            "dtype": "complex64",
+        },
         ESD_FILE: {"description": "azimuth timing: shift and sd in lines, against each date"},
     }
     metrics: Metrics = {
-        "esd_shift_px": round(timing.shift_px, 6), "esd_sd_px": round(timing.sd_px, 6), "esd_cells": timing.cells,
-        "esd_coherent_share": round(timing.coherent_share, 4), "esd_pairs": len(timing.pairs),
-        "bperp_m": round(baseline_m, 3), "bursts": len(date.bursts), "missing_bursts": len(date.missing),
+        "esd_shift_px": round(timing.shift_px, 6),
+        "esd_sd_px": round(timing.sd_px, 6),
+        "esd_cells": timing.cells,
+        "esd_coherent_share": round(timing.coherent_share, 4),
+        "esd_pairs": len(timing.pairs),
+        "bperp_m": round(baseline_m, 3),
+        "bursts": len(date.bursts),
+        "missing_bursts": len(date.missing),
         "orbit": date.arc.type,
     }
     return files, metrics, warnings
@@ -192,8 +215,7 @@ def _timing(job: StageInput, work: Coregistration) -> tuple[Timing, list[str]]:
     for role, place in sorted(job.inputs.items()):
         if role.startswith(NEIGHBOUR):
             others[role.removeprefix(NEIGHBOUR)] = (OverlapReader(place), _remaining_sd(place))
-    timing = find_timing(work.grid, work.track, work, others,
-                         EsdSettings.from_settings(job.settings))
+    timing = find_timing(work.grid, work.track, work, others, EsdSettings.from_settings(job.settings))
     return timing, [f"ESD against {name} left out: {why}" for name, why in timing.refused.items()]
 
 
@@ -211,8 +233,10 @@ def _write_date(job: StageInput, work: Coregistration, shift_px: float, report: 
     shape = (work.grid.rows, work.grid.cols)
     overlaps = OverlapWriter(job.out_dir)
     total, pixels = 0.0, 0
-    with (create_radar(job.out_dir / "slc.tif", shape, "complex64", nodata=np.nan) as image,
-          create_radar(job.out_dir / "bperp.tif", shape, "float32", nodata=np.nan) as baseline):
+    with (
+        create_radar(job.out_dir / "slc.tif", shape, "complex64", nodata=np.nan) as image,
+        create_radar(job.out_dir / "bperp.tif", shape, "float32", nodata=np.nan) as baseline,
+    ):
         pairs = work.bursts()
         for done, (burst, own) in enumerate(pairs):
             lattice, data = work.lattice(burst, own), work.load(own)

@@ -117,8 +117,10 @@ def _swath_copies(job: StageInput, container: Container, product: SafeProduct, n
     by_id = {b.id: (b, m) for b, m in zip(bursts, metas, strict=True)}
     matches = match_bursts(job.frame.bursts, (b.to_domain() for b in bursts))
     measurement = name.replace("annotation/", "measurement/").removesuffix(".xml") + ".tiff"
-    return [_Copy(frame_id, product, by_id[own][0], by_id[own][1].named(frame_id), measurement, annotated)
-            for frame_id, own in matches.items()]
+    return [
+        _Copy(frame_id, product, by_id[own][0], by_id[own][1].named(frame_id), measurement, annotated)
+        for frame_id, own in matches.items()
+    ]
 
 
 def _best(frame_id: str, copies: Iterable[_Copy]) -> _Copy | None:
@@ -127,16 +129,18 @@ def _best(frame_id: str, copies: Iterable[_Copy]) -> _Copy | None:
     if not mine:
         return None
     longest = max(c.meta.lines for c in mine)
-    return max(mine, key=lambda c: (c.meta.lines >= NEARLY_WHOLE * longest, c.product.proc_utc, c.meta.lines,
-                                    c.product.id))
+    return max(mine, key=lambda c: (c.meta.lines >= NEARLY_WHOLE * longest, c.product.proc_utc, c.meta.lines, c.product.id))
 
 
-def _check_coverage(job: StageInput, present: set[str], found: Sequence[_Copy],
-                    report: Report) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _check_coverage(
+    job: StageInput, present: set[str], found: Sequence[_Copy], report: Report
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Missing bursts and what to warn of; NotUsable where the date cannot do without them."""
     if not found:
-        raise NotUsable(f"none of the frame's {len(job.frame.bursts)} bursts is in the scenes of {job.date1} "
-                        f"in polarisation {job.polarisation}")
+        raise NotUsable(
+            f"none of the frame's {len(job.frame.bursts)} bursts is in the scenes of {job.date1} "
+            f"in polarisation {job.polarisation}"
+        )
     state = coverage(job.frame, present, float(job.settings.get("min_coverage", MIN_COVERAGE)))
     if state.missing and job.kind is RowKind.MASTER:
         raise NotUsable(f"a master needs every burst of the frame: {state.reason}; choose another master")
@@ -162,8 +166,10 @@ def _apply_orbit(paths: Sequence[Path], chosen: Sequence[_Copy]) -> OrbitArc:
     difference = precise.position(annotated.time_s[inside] + shift) - annotated.position_m[inside]
     worst = float(np.linalg.norm(difference, axis=1).max())
     if worst > MAX_ORBIT_DIFFERENCE_M:
-        raise DataError(f"orbit {', '.join(arc.files)} is {worst:.0f} m off the annotated orbit of "
-                        f"{chosen[0].product.id}, expected metres: it belongs to another pass or is damaged")
+        raise DataError(
+            f"orbit {', '.join(arc.files)} is {worst:.0f} m off the annotated orbit of "
+            f"{chosen[0].product.id}, expected metres: it belongs to another pass or is damaged"
+        )
     return arc
 
 
@@ -181,29 +187,44 @@ def _copy_pixels(copy: _Copy, target: Path) -> None:
     burst, meta = copy.burst, copy.meta
     with open_radar(place) as source:
         if source.width != burst.samples or source.height < (burst.index + 1) * burst.lines:
-            raise CorruptProduct(f"{copy.product.path}: {copy.measurement} has {source.height} x {source.width} pixels, "
-                                 f"annotated are bursts of {burst.lines} x {burst.samples}")
+            raise CorruptProduct(
+                f"{copy.product.path}: {copy.measurement} has {source.height} x {source.width} pixels, "
+                f"annotated are bursts of {burst.lines} x {burst.samples}"
+            )
         with create_radar(target, (meta.lines, meta.samples), "complex_int16", tiled=False) as out:
             copy_window(source, out, burst.index * burst.lines + burst.valid_lines[0], burst.valid_samples[0])
 
 
-def _finish(job: StageInput, chosen: Sequence[_Copy], arc: OrbitArc, missing: tuple[str, ...],
-            warnings: tuple[str, ...]) -> StageResult:
+def _finish(
+    job: StageInput, chosen: Sequence[_Copy], arc: OrbitArc, missing: tuple[str, ...], warnings: tuple[str, ...]
+) -> StageResult:
     scenes = tuple(sorted({c.product.id for c in chosen}))
-    acquisition = Acquisition(chosen[0].product.platform, job.polarisation, scenes, arc,
-                              tuple(c.meta for c in chosen), missing)
+    acquisition = Acquisition(chosen[0].product.platform, job.polarisation, scenes, arc, tuple(c.meta for c in chosen), missing)
     (job.out_dir / FILE_NAME).write_text(json.dumps(acquisition.to_json(), indent=1) + "\n")
     metrics: dict[str, float | int | str] = {
-        "bursts": len(chosen), "missing_bursts": len(missing), "coverage": len(chosen) / len(job.frame.bursts),
-        "orbit": arc.type, "scenes": len(scenes),
+        "bursts": len(chosen),
+        "missing_bursts": len(missing),
+        "coverage": len(chosen) / len(job.frame.bursts),
+        "orbit": arc.type,
+        "scenes": len(scenes),
     }
     files: dict[str, dict[str, Any]] = {FILE_NAME: {"description": "burst records, orbit state vectors, missing bursts"}}
     for c in chosen:
         files[burst_file(c.frame_id)] = {
-            "description": "valid part of the burst as in the product", "unit": "digital number", "nodata": None,
-            "dtype": "complex_int16", "shape": [c.meta.lines, c.meta.samples],
+            "description": "valid part of the burst as in the product",
+            "unit": "digital number",
+            "nodata": None,
+            "dtype": "complex_int16",
+            "shape": [c.meta.lines, c.meta.samples],
         }
-    write_metadata(job, processor=SlcProcessor.name, version=SlcProcessor.version, files=files, metrics=metrics,
-                   extra={"missing": list(missing)})
-    return StageResult((*files, METADATA_NAME), metrics, warnings, processor=SlcProcessor.name,
-                       processor_version=SlcProcessor.version)
+    write_metadata(
+        job,
+        processor=SlcProcessor.name,
+        version=SlcProcessor.version,
+        files=files,
+        metrics=metrics,
+        extra={"missing": list(missing)},
+    )
+    return StageResult(
+        (*files, METADATA_NAME), metrics, warnings, processor=SlcProcessor.name, processor_version=SlcProcessor.version
+    )
