@@ -85,6 +85,20 @@ def signal(ramp: DopplerRamp, shift: tuple[float, float]) -> np.ndarray:
     return (np.fft.ifft2(spectrum) * np.exp(2j * np.pi * (rate / 2 * e + centroid) * e) * 1e3).astype(np.complex64)
 
 
+def measure(runs: dict[str, Callable[[], np.ndarray]], truth: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+    """CPU seconds and error in dB of each run."""
+    seconds, error_db = {name: np.inf for name in runs}, {}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            started = time.process_time()
+            found = run()
+            seconds[name] = min(seconds[name], time.process_time() - started)
+            inside = (slice(30, -30), slice(30, -30))
+            ratio = np.mean(np.abs(found - truth)[inside] ** 2) / np.mean(np.abs(truth[inside]) ** 2)
+            error_db[name] = round(float(10 * np.log10(ratio)), 1)
+    return seconds, error_db
+
+
 def main() -> int:
     """Run the bench; fails where the two disagree."""
     cv2.setNumThreads(1)
@@ -114,15 +128,7 @@ def main() -> int:
         ),
         "eos": lambda: theirs.resample(source),
     }
-    seconds, error_db = {name: np.inf for name in runs}, {}
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            started = time.process_time()
-            found = run()
-            seconds[name] = min(seconds[name], time.process_time() - started)
-            inside = (slice(30, -30), slice(30, -30))
-            ratio = np.mean(np.abs(found - truth)[inside] ** 2) / np.mean(np.abs(truth[inside]) ** 2)
-            error_db[name] = round(float(10 * np.log10(ratio)), 1)
+    seconds, error_db = measure(runs, truth)
     megapixels = LINES * SAMPLES / 1e6
     print(
         json.dumps(

@@ -83,22 +83,7 @@ def find_timing(
     ProcessingError
         No pair is coherent enough, or the result is less certain than `max_sd_px`.
     """
-    cells: dict[str, list[Cells]] = {name: [] for name in others}
-    for overlap in grid.overlaps():
-        users = [name for name, (other, _) in others.items() if overlap.name in other.names()]
-        if not users or overlap.name not in date.names():
-            continue
-        image, frequency_hz = date.read(overlap.name), frequency_difference(grid, track, overlap)
-        for name in users:
-            cells[name].append(
-                double_difference(
-                    others[name][0].read(overlap.name),
-                    image,
-                    frequency_hz,
-                    (settings.cell_lines, settings.cell_samples),
-                    settings.min_coherence,
-                )
-            )
+    cells = _cells_of_pairs(grid, track, date, {name: other for name, (other, _) in others.items()}, settings)
     shifts: dict[str, Shift] = {}
     refused: dict[str, str] = {}
     for name, parts in cells.items():
@@ -144,3 +129,20 @@ def frequency_difference(grid: FrameGrid, track: Track, overlap: Overlap) -> NDA
         ramp = doppler_ramp(burst.meta, track)
         frequency.append(ramp.frequency_hz(row - burst.outer.row, col - burst.outer.col))
     return np.asarray(frequency[0] - frequency[1])[None, :]
+
+
+def _cells_of_pairs(
+    grid: FrameGrid, track: Track, date: Overlaps, others: Mapping[str, Overlaps], settings: EsdSettings
+) -> dict[str, list[Cells]]:
+    """Cells of the date against each other date; one overlap in memory at a time."""
+    cells: dict[str, list[Cells]] = {name: [] for name in others}
+    size = (settings.cell_lines, settings.cell_samples)
+    for overlap in grid.overlaps():
+        users = [name for name, other in others.items() if overlap.name in other.names()]
+        if not users or overlap.name not in date.names():
+            continue
+        image, frequency_hz = date.read(overlap.name), frequency_difference(grid, track, overlap)
+        for name in users:
+            other = others[name].read(overlap.name)
+            cells[name].append(double_difference(other, image, frequency_hz, size, settings.min_coherence))
+    return cells

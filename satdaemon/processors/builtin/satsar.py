@@ -172,8 +172,24 @@ def _date(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]:
     report.progress(0.3, f"azimuth shift {timing.shift_px:+.4f} +- {timing.sd_px:.4f} lines")
     (job.out_dir / ESD_FILE).write_text(json.dumps(timing.to_json(), indent=1) + "\n")
     baseline_m = _write_date(job, work, timing.shift_px, report)
+    metrics: Metrics = {
+        "esd_shift_px": round(timing.shift_px, 6),
+        "esd_sd_px": round(timing.sd_px, 6),
+        "esd_cells": timing.cells,
+        "esd_coherent_share": round(timing.coherent_share, 4),
+        "esd_pairs": len(timing.pairs),
+        "bperp_m": round(baseline_m, 3),
+        "bursts": len(date.bursts),
+        "missing_bursts": len(date.missing),
+        "orbit": date.arc.type,
+    }
+    return _date_files(grid), metrics, warnings
+
+
+def _date_files(grid: FrameGrid) -> Files:
+    """What a date's product holds."""
     shape = [grid.rows, grid.cols]
-    files: Files = {
+    return {
         "slc.tif": {
             **_SLC,
             "shape": shape,
@@ -194,18 +210,6 @@ def _date(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]:
         },
         ESD_FILE: {"description": "azimuth timing: shift and sd in lines, against each date"},
     }
-    metrics: Metrics = {
-        "esd_shift_px": round(timing.shift_px, 6),
-        "esd_sd_px": round(timing.sd_px, 6),
-        "esd_cells": timing.cells,
-        "esd_coherent_share": round(timing.coherent_share, 4),
-        "esd_pairs": len(timing.pairs),
-        "bperp_m": round(baseline_m, 3),
-        "bursts": len(date.bursts),
-        "missing_bursts": len(date.missing),
-        "orbit": date.arc.type,
-    }
-    return files, metrics, warnings
 
 
 def _timing(job: StageInput, work: Coregistration) -> tuple[Timing, list[str]]:
