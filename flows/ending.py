@@ -39,8 +39,13 @@ def end_state(database: Database, frame_id: str) -> State[Any]:
 
 
 def _counts(database: Database, frame_id: str) -> str:
-    rows = summary.summary(database, frame_id)
-    return f"{frame_id}: " + ", ".join(f"{row.stage} {row.done + row.warnings} done" for row in rows)
+    done: Counter[str] = Counter()
+    excluded = 0
+    for row in summary.summary(database, frame_id):
+        done[row.stage] += row.done + row.warnings
+        excluded += row.excluded
+    text = ", ".join(f"{stage} {count}" for stage, count in done.items() if count)
+    return f"{frame_id}: done: {text or 'nothing'}" + (f"; {excluded} rows excluded" if excluded else "")
 
 
 def _title(job: FailedJob) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 
 from distributed import Worker
 
@@ -14,7 +13,7 @@ from tasks.body import end_jobs
 def dask_setup(worker: Worker) -> None:
     """Load the heavy libraries while the worker is still connecting."""
     cores = math.ceil((worker.state.total_resources or {}).get("CPU", 1))
-    warm_up(os.environ["SATDAEMON_CONFIG"], cores)
+    warm_up(cores)
 
 
 def dask_teardown(worker: Worker) -> None:

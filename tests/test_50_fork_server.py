@@ -32,7 +32,7 @@ def server() -> Iterator[ForkServer]:
     until(lambda: psutil.Process(pid).cpu_times().user > 0.5, 60.0)
     yield found
     found.close()
-    launch._server = None
+    launch._servers.clear()
 
 
 def order_of(place: Path) -> Order:

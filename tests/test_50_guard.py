@@ -173,7 +173,7 @@ def test_descendants_and_their_memory() -> None:
 
 
 def test_fork_server_that_died_is_started_again(tmp_path: Path) -> None:
-    server = ForkServer(cores=1)
+    server = ForkServer(cores=1, light=True)
     server.start()
     first = server._process
     assert first is not None
@@ -186,9 +186,22 @@ def test_fork_server_that_died_is_started_again(tmp_path: Path) -> None:
 
 
 def test_fork_server_ends_with_its_worker() -> None:
-    code = "from satdaemon.runner.launch import ForkServer as F\ns = F(1); s.start(); print(s._process.pid, flush=True); input()"
+    code = "from satdaemon.runner.launch import ForkServer as F\ns = F(1, light=True); s.start(); print(s._process.pid, flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         pid = int(worker.stdout.readline())
         worker.kill()
     until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 30.0)
+
+
+def test_a_program_counts_only_its_own_memory(tmp_path: Path) -> None:
+    ended = run(tmp_path, "true")
+    assert ended.peak_memory_gb < 0.03
+
+
+def test_without_a_light_server_a_guard_is_started_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_server(_: ForkServer) -> None:
+        raise OSError("no process may be started")
+
+    monkeypatch.setattr(ForkServer, "connect", no_server)
+    assert run(tmp_path, "sh", "-c", "exit 5").return_code == 5

@@ -22,10 +22,11 @@ def run_job(
     return run(config_path, job_id, attempt, context, is_abandoned)
 
 
-def warm_up(config_path: str, cores: int = 1) -> None:
-    """Start this process's fork server now, so that its first built-in job starts as fast as the others."""
+def warm_up(cores: int = 1) -> None:
+    """Start this process's fork servers now, so that its first job starts as fast as the others."""
     from satdaemon.runner.launch import fork_server
 
+    fork_server(cores, light=True).start()
     fork_server(cores).start()
 
 

@@ -80,10 +80,11 @@ class Child:
 
 
 class ForkServer:
-    """This process's fork server, restarted when it has died."""
+    """A fork server of this process, started again when it has died."""
 
-    def __init__(self, cores: int) -> None:
+    def __init__(self, cores: int, *, light: bool = False) -> None:
         self.cores = cores
+        self.light = light
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -102,7 +103,7 @@ class ForkServer:
         environment = dict(os.environ, NUMBA_NUM_THREADS=str(max(self.cores, 1)), **_ONE_THREAD)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "satdaemon.runner.server", str(theirs.fileno())],
+                [sys.executable, "-m", "satdaemon.runner.server", str(theirs.fileno()), *(["light"] if self.light else [])],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=environment,
@@ -127,32 +128,37 @@ class ForkServer:
             if self._control is not None:
                 self._control.close()
             if self._process is not None:
+                self._process.terminate()
                 self._process.wait(10)
             self._control = self._process = None
 
 
-_server: ForkServer | None = None
-_server_lock = threading.Lock()
+_servers: dict[bool, ForkServer] = {}
+_servers_lock = threading.Lock()
 
 
-def fork_server(cores: int = 1) -> ForkServer:
-    """The fork server of this process; `cores` counts where it is made by this call."""
-    global _server
-    with _server_lock:
-        if _server is None:
-            _server = ForkServer(cores)
-        return _server
+def fork_server(cores: int = 1, *, light: bool = False) -> ForkServer:
+    """A fork server of this process; `cores` counts where it is made by this call."""
+    with _servers_lock:
+        if light not in _servers:
+            _servers[light] = ForkServer(cores, light=light)
+        return _servers[light]
 
 
 def start_builtin(order: Order) -> Child:
     """Run a built-in processor in a fork of the fork server, or in a plain interpreter where that fails."""
-    server = fork_server()
+    return _from_server(fork_server(), order) or start_program(_as_program(order))
+
+
+def _from_server(server: ForkServer, order: Order) -> Child | None:
+    """The job's program, begun; None where the server, or the guard that it forked, is gone before that."""
     try:
         child = Child(server.connect(), order)
         while child.pid is None and child.wait(0.05) is None:
             continue
-    except OSError:
-        return start_program(_as_program(order))
+    except OSError as error:
+        print(f"fork server: {error!r}: the job is started without it", file=sys.stderr, flush=True)
+        return None
     return child
 
 
@@ -162,7 +168,11 @@ def _as_program(order: Order) -> Order:
 
 
 def start_program(order: Order) -> Child:
-    """Run any program under a guard of its own."""
+    """Run any program under a guard."""
+    return _from_server(fork_server(light=True), order) or _with_own_guard(order)
+
+
+def _with_own_guard(order: Order) -> Child:
     ours, theirs = socket.socketpair()
     with theirs:
         guard = subprocess.Popen(

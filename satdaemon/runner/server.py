@@ -1,6 +1,9 @@
-"""The fork server: heavy libraries loaded once, a guard forked for each built-in job.
+"""The fork server: libraries loaded once, a guard forked for each job.
 
-    python -m satdaemon.runner.server FD     FD is the worker's end of a socket pair
+    python -m satdaemon.runner.server FD [light]     FD is the worker's end of a socket pair
+
+A worker has two: one with the heavy libraries, for built-in jobs, and a light one with none, for programs that are
+not ours (what a process has loaded counts as its memory until it becomes another program).
 
 The server is a single thread and stays so: nothing that starts threads or a parallel numba region may run in it.
 For each job the worker sends one byte with a socket attached; the guard that is forked reads its order from that
@@ -19,6 +22,9 @@ import socket
 import sys
 import time
 from pathlib import Path
+
+from satdaemon.runner.guard import Guard, execute
+from satdaemon.runner.order import Order, read_line
 
 JOB = b"J"
 HEAVY = (
@@ -84,18 +90,21 @@ def _fork_guard(fd: int, close: tuple[int, ...]) -> None:
         signal.set_wakeup_fd(-1)
         for other in close:
             os.close(other)
-        from satdaemon.runner.child import process
-        from satdaemon.runner.guard import Guard
-        from satdaemon.runner.order import Order, read_line
-
         connection = socket.socket(fileno=os.dup(fd))
         os.close(fd)
-        Guard(connection, Order.decode(read_line(connection)), process).run()
+        order = Order.decode(read_line(connection))
+        Guard(connection, order, execute if order.argv else _process).run()
     except BaseException as error:
         print(f"fork server: guard: {error!r}", file=sys.stderr, flush=True)
         raise
     finally:
         os._exit(0)
+
+
+def _process(order: Order) -> None:
+    from satdaemon.runner.child import process  # loaded already, but not in a light server
+
+    process(order)
 
 
 def _reap() -> None:
@@ -109,11 +118,11 @@ def _reap() -> None:
 
 
 def main() -> None:
-    """Load, then serve the socket whose number is the only argument."""
+    """Load, then serve the socket whose number is the first argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
     os.setsid()
     started = time.monotonic()
-    load()
+    load(() if sys.argv[2:] == ["light"] else HEAVY)
     threads = len(list(Path("/proc/self/task").iterdir()))
     gc.collect()
     gc.freeze()  # what is loaded stays shared between the server and its forks
