@@ -26,6 +26,12 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def make_console() -> Console:
+    """A console for tables: as wide as the terminal, and wide enough for a log file where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from satdaemon.cli.app import ConfigOption, app
+from satdaemon.cli.app import ConfigOption, app, make_console
 
 frame_app = typer.Typer(help="Frames: fixed sets of bursts that are processed together.", no_args_is_help=True)
 app.add_typer(frame_app, name="frame")
@@ -71,7 +70,7 @@ def list_frames(config: ConfigOption = None) -> None:
             frame.id, str(frame.track), frame.orbit_direction, str(len(frame.bursts)), "yes" if frame.processing else "no",
             str(frame.priority),
         )  # fmt: skip
-    Console().print(table)
+    make_console().print(table)
 
 
 @frame_app.command("on")

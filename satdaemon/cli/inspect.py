@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from satdaemon.cli.app import JsonOption, app
+from satdaemon.cli.app import JsonOption, app, make_console
 
 
 @app.command("inspect")
@@ -25,7 +24,7 @@ def inspect(
     if as_json:
         typer.echo(json.dumps(found, indent=1, default=str))
         return
-    console = Console()
+    console = make_console()
     for part in ("product", "orbit"):
         for key, value in found[part].items():
             console.print(f"[bold]{part} {key}[/]: {value}", highlight=False)

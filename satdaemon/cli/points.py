@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from satdaemon.cli.app import ConfigOption, JsonOption, app
+from satdaemon.cli.app import ConfigOption, JsonOption, app, make_console
 from satdaemon.errors import RequestError
 
 points_app = typer.Typer(help="Points and their displacement series.", no_args_is_help=True)
@@ -47,7 +46,7 @@ def near(
         days = [day.isoformat() for day in line.dates]
         typer.echo(json.dumps({**values, "dates": days, "displacement_mm": steps}, indent=1))
         return
-    console = Console()
+    console = make_console()
     for name, value in values.items():
         console.print(f"[bold]{name}[/]: {value}", highlight=False)
     table = Table("date", "mm towards the satellite")

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
-from satdaemon.cli.app import ConfigOption, JsonOption, app
+from satdaemon.cli.app import ConfigOption, JsonOption, app, make_console
 from satdaemon.status import RowKind
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def status(
         stages = [asdict(counts) for counts in views.summary(database, frame_id)]
         typer.echo(json.dumps({"stages": stages, "held_up": [asdict(row) for row in held]}, indent=1, default=str))
         return
-    console = Console()
+    console = make_console()
     console.print(progress_table(database, frame_id))
     if held:
         console.print(reasons_table(held))
@@ -50,7 +50,7 @@ def progress_table(database: Database, frame_id: str | None) -> Group:
     from satdaemon.db import RunningJob
     from satdaemon.db.summary import summary
 
-    table = Table("stage", "of", *_COLUMNS, "all", title=frame_id)
+    table = Table("stage", "of", *_COLUMNS, "all", title=frame_id, min_width=96)
     for counts in summary(database, frame_id):
         cells = []
         for name in _COLUMNS:
@@ -66,11 +66,18 @@ def progress_table(database: Database, frame_id: str | None) -> Group:
 
 
 def reasons_table(rows: list[ReportRow]) -> Table:
-    """Rows that do not go on by themselves, with the reason."""
-    table = Table("row", "stage", "state", "reason", title="held up, failed or left out")
+    """Rows that do not go on by themselves, with the reason; pairs of one state and reason together."""
+    table = Table(title="held up, failed or left out")
+    for name in ("row", "stage", "state", "reason"):
+        table.add_column(name, overflow="fold")
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
     for row in rows:
         day = f"{row.date1:%Y%m%d}" + (f"-{row.date2:%Y%m%d}" if row.date2 else "")
-        table.add_row(f"{_NAMES[row.kind]} {day}", row.stage.value, row.state, row.reason)
+        name = "pairs" if row.kind is RowKind.RSAR_IFG else f"{_NAMES[row.kind]} {day}"
+        groups.setdefault((name, row.stage.value, row.state, row.reason), []).append(day)
+    for (name, stage, state, reason), days in groups.items():
+        shown = f"pairs {', '.join(days[:3])}{f' and {len(days) - 3} more' if len(days) > 3 else ''}" if name == "pairs" else name
+        table.add_row(shown, stage, state, reason)
     return table
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from satdaemon.cli.app import app
+from satdaemon.cli.app import app, make_console
 from satdaemon.cli.demo.place import Place, configure, prepare
 from satdaemon.config import Settings
 
@@ -29,7 +29,7 @@ def demo(
     Run again, it resumes; a finished demo only prints its result.
     """
     started = time.monotonic()
-    console = Console()
+    console = make_console()
     place = prepare(out, options={"dates": dates, "seed": seed, "database": database}, fresh=fresh)
     if not place.summary.exists():
         _make_archive(place, dates=dates, seed=seed)

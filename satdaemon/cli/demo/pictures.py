@@ -39,12 +39,11 @@ def draw_velocity(result: DemoResult, truth: Truth, path: Path) -> None:
 
 
 def draw_series(result: DemoResult, truth: Truth, path: Path) -> int:
-    """Series of the fastest good point and of a stable one, with the truth. Returns the index of the first."""
+    """Series of a sinking point and of a stable one, with the truth. Returns the index of the first."""
     plt = _pyplot()
     points = result.points
     whole = np.isfinite(points["displacement"]).all(axis=1) & (points["temporal_coherence"] >= 0.9)
-    fine = np.where(whole, points["velocity"], 0.0)
-    moving, stable = int(np.argmin(fine)), int(result.reference[0])
+    moving, stable = _in_the_bowl(points["velocity"], points["coherence"], whole), int(result.reference[0])
     figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
     days = list(result.dates)
     for index, colour, name in ((moving, "tab:red", "in the bowl"), (stable, "tab:blue", "in the reference area")):
@@ -60,6 +59,13 @@ def draw_series(result: DemoResult, truth: Truth, path: Path) -> int:
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return moving
+
+
+def _in_the_bowl(velocity: NDArray[Any], coherence: NDArray[Any], usable: NDArray[np.bool_]) -> int:
+    """The most coherent of the fastest sinking 1 % of points: the fastest of all would be the worst outlier."""
+    index = np.flatnonzero(usable)
+    fast = index[velocity[index] <= np.quantile(velocity[index], 0.01)]
+    return int(fast[np.argmax(coherence[fast])])
 
 
 def _true_series(result: DemoResult, truth: Truth, index: NDArray[np.int64]) -> NDArray[np.float64]:
