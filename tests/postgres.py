@@ -15,16 +15,19 @@ from pathlib import Path
 import psycopg2
 
 TEMPLATE = "satdaemon_template"
-OPTIONS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=80"
+OPTIONS = "-c listen_addresses='' -c max_connections=80"
+FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+"""Not safe in a crash; tests of crashes do without."""
 
 
 class Cluster:
     """A running cluster; `directory` holds its data and its socket."""
 
-    def __init__(self, directory: Path, binaries: Path, user: dict[str, object]) -> None:
+    def __init__(self, directory: Path, binaries: Path, user: dict[str, object], options: str) -> None:
         self.directory = directory
         self.binaries = binaries
         self._user = user
+        self._options = options
 
     def run(self, program: str, *arguments: str) -> None:
         """Run a PostgreSQL program as the cluster's owner."""
@@ -39,7 +42,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = f"{OPTIONS} -k {self.directory}"
+        options = f"{OPTIONS} {self._options} -k {self.directory}"
         self.run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:
@@ -84,7 +87,7 @@ def binaries() -> Path:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(options: str = FAST) -> Iterator[Cluster]:
     """Make, start and in the end remove a cluster. As root the server runs as an unprivileged account."""
     directory = Path(tempfile.mkdtemp(prefix="satdaemon-pg-", dir="/tmp"))
     user: dict[str, object] = {}
@@ -93,7 +96,7 @@ def cluster() -> Iterator[Cluster]:
         os.chown(directory, account.pw_uid, account.pw_gid)
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     directory.chmod(0o755)
-    server = Cluster(directory, binaries(), user)
+    server = Cluster(directory, binaries(), user, options)
     server.run("initdb", "-D", "data", "-U", "satdaemon", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
     server.start()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
@@ -33,7 +34,8 @@ def start(
     task_run_id: str | None = None,
 ) -> bool:
     """The job's body begins. False: another attempt holds it, or this one was started already; do nothing then."""
-    with db.session_scope() as session:
+
+    def work(session: Session) -> bool:
         job = locked(session, job_id, attempt)
         if job is None or job.started_utc is not None:
             return False
@@ -44,19 +46,18 @@ def start(
         of_job(session, "started", job)
         return True
 
+    return db.write(work)
+
 
 def beat(db: Store, job_id: int, attempt: int, *, progress: float | None = None, message: str | None = None) -> Orders:
     """Renew the lease; the answer says whether to go on."""
     values = {"heartbeat_utc": now_utc(), "message": func.coalesce(message, RunningJob.message)}
     if progress is not None:
         values["progress"] = min(max(float(progress), 0.0), 1.0)
-    with db.session_scope() as session:
-        fence = (RunningJob.job_id == job_id, RunningJob.attempt == attempt)
-        found = session.execute(
-            update(RunningJob).where(*fence).values(**values).returning(RunningJob.cancel_by)
-            .execution_options(synchronize_session=False)
-        ).first()  # fmt: skip
-    return _answer(found)
+    fence = (RunningJob.job_id == job_id, RunningJob.attempt == attempt)
+    renew = update(RunningJob).where(*fence).values(**values).returning(RunningJob.cancel_by)
+    statement = renew.execution_options(synchronize_session=False)
+    return _answer(db.write(lambda session: session.execute(statement).first()))
 
 
 def orders(db: Store, job_id: int, attempt: int) -> Orders:
