@@ -139,7 +139,7 @@ class TimeseriesSettings(StageSettings):
         0.2, ge=0, le=1, description="The series is made once at most this share of the pairs has failed for good."
     )
     min_pairs_share: float = Field(
-        0.5, gt=0, le=1, description="A point of the series is a point in at least this share of the interferograms."
+        0.7, gt=0, le=1, description="A point of the series is a point in at least this share of the interferograms."
     )
     min_dates_share: float = Field(
         0.5, gt=0, le=1, description="A point's interferograms connect at least this share of the dates."
@@ -163,7 +163,7 @@ class TimeseriesSettings(StageSettings):
         20.0, ge=0, le=1000, description="Least spread of the perpendicular baselines for a DEM error, metres."
     )
     dem_significance: float = Field(
-        3.0, ge=0, le=20, description="A DEM error is taken off where it exceeds this many of its standard deviations."
+        4.0, ge=0, le=20, description="A DEM error is taken off where it exceeds this many of its standard deviations."
     )
     seasonal: bool = Field(True, description="Fit a yearly cycle besides the velocity where the series constrains one.")
 
