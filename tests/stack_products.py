@@ -13,18 +13,18 @@ from stack_truth import WAVELENGTH_M, Stack
 
 from satdaemon.domain import Frame, StageInput, StageResult
 from satdaemon.insar.rowrasters import write_raster
-from satdaemon.processors.builtin.coherence import Coherence
-from satdaemon.processors.builtin.ingest import Ingest
-from satdaemon.processors.builtin.timeseries import Timeseries
-from satdaemon.processors.builtin.unwrap import Unwrap
+from satdaemon.processors.builtin.coherence import CoherenceProcessor
+from satdaemon.processors.builtin.ingest import IngestProcessor
+from satdaemon.processors.builtin.timeseries import TimeseriesProcessor
+from satdaemon.processors.builtin.unwrap import UnwrapProcessor
 from satdaemon.status import RowKind, Stage
 
 FRAME = Frame("132A_TEST", 132, "A", ())
 FIRST = date(2023, 1, 1)
 SPACING_M = (14.0, 3.5)
 RANGE_M, INCIDENCE_DEG = 850e3, 38.0
-PROCESSORS = {Stage.COHERENCE: Coherence(), Stage.UNWRAP: Unwrap(), Stage.TIMESERIES: Timeseries(),
-              Stage.INGEST: Ingest()}
+PROCESSORS = {Stage.COHERENCE: CoherenceProcessor(), Stage.UNWRAP: UnwrapProcessor(), Stage.TIMESERIES: TimeseriesProcessor(),
+              Stage.INGEST: IngestProcessor()}
 
 
 @dataclass

@@ -31,7 +31,7 @@ MEMORY_PX = 180
 """Bytes that a pixel of a pair's block takes: two SLCs, their product, powers, results."""
 
 
-class Coherence:
+class CoherenceProcessor:
     """RapidSAR's siblings and coherence (Spaans & Hooper 2016)."""
 
     name = "builtin"

@@ -20,7 +20,7 @@ from satdaemon import __version__
 from satdaemon.config.stages import IngestSettings
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import DataError, ProcessingError
-from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
+from satdaemon.processors.base import METADATA_NAME, Report, settings_of, write_metadata
 from satdaemon.processors.builtin.series_store import CHUNK, NAME, open_series
 
 POINTS, SERIES = "points.parquet", "series.npy"
@@ -42,7 +42,7 @@ COLUMNS: dict[str, tuple[Any, str, str]] = {
 }
 
 
-class Ingest:
+class IngestProcessor:
     """Points and series of a frame, checked."""
 
     name = "builtin"
@@ -50,7 +50,7 @@ class Ingest:
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `points.parquet` and `series.npy`."""
-        settings = IngestSettings.model_validate(dict(job.settings))
+        settings = settings_of(job, IngestSettings)
         if "timeseries" not in job.inputs:
             raise DataError(f"ingest {job.key}: expected the product timeseries, got {', '.join(sorted(job.inputs))}")
         source = open_series(job.inputs["timeseries"] / NAME)

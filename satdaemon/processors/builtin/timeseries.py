@@ -42,7 +42,7 @@ WEIGHT_LOOKS = 20.0
 """Looks behind the weights; the same for all pairs of a point, they do not change its solution."""
 
 
-class Timeseries:
+class TimeseriesProcessor:
     """Weighted SBAS with closure correction, DEM error and velocity."""
 
     name = "builtin"

@@ -24,14 +24,14 @@ from satdaemon.insar.rowblocks import block_rows, row_blocks
 from satdaemon.insar.rowrasters import create_rows, open_all, read_rows, shape_of, write_rows
 from satdaemon.insar.spacing import ground_spacing_m
 from satdaemon.insar.unwrap import CellBuilder, Cells, Unwrapped, cells_for_memory, lift, unwrap_cells
-from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
+from satdaemon.processors.base import METADATA_NAME, Report, settings_of, write_metadata
 
 MEMORY_PX = 90
 """Bytes that a pixel of a block takes while it is read or written."""
 OUTPUTS = ("unwrapped.tif", "components.tif", "coherence.tif", "reliability.tif")
 
 
-class Unwrap:
+class UnwrapProcessor:
     """Sparse or grid unwrapping of a pair by minimum cost flow."""
 
     name = "builtin"
@@ -39,7 +39,7 @@ class Unwrap:
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `unwrapped.tif`, `components.tif`, `coherence.tif` and `reliability.tif`."""
-        settings = UnwrapSettings.model_validate(dict(job.settings))
+        settings = settings_of(job, UnwrapSettings)
         use_threads(job.cores)
         _solver_threads(job.cores)
         source, geometry = _product(job, "coherence"), _product(job, "geometry")
