@@ -32,6 +32,9 @@ class Base(DeclarativeBase):
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 """SQLite's row ids only grow by themselves in a column declared INTEGER."""
 
+NEVER_AGAIN = {"sqlite_autoincrement": True}
+"""Table argument: the id of a row that was deleted is not given again (PostgreSQL never does)."""
+
 RowId = Annotated[int, mapped_column(BigKey, primary_key=True)]
 Updated = Annotated[datetime, mapped_column(UtcDateTime, default=now_utc(), onupdate=now_utc())]
 Created = Annotated[datetime, mapped_column(UtcDateTime, default=now_utc())]

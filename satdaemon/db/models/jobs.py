@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from satdaemon.db.clock import UtcDateTime
-from satdaemon.db.models.base import Base, BigKey, Created, RowId, Time, Updated
+from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId, Time, Updated
 from satdaemon.db.models.rows import CASCADE
 
 PENDING, RUNNING = "pending", "running"
@@ -42,7 +42,7 @@ class JobKey(Base):
         UniqueConstraint("kind", "row_id", "stage"),
         UniqueConstraint("job_id", "place"),
         CheckConstraint(f"place IN ('{PENDING}', '{RUNNING}')", "place"),
-        {"sqlite_autoincrement": True},
+        NEVER_AGAIN,
     )
 
     job_id: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -157,6 +157,7 @@ class JobEvent(Base):
     __table_args__ = (
         Index("ix_job_events_frame_id", "frame_id", "id"),
         Index("ix_job_events_job_id", "job_id", "id"),
+        NEVER_AGAIN,
     )
 
     id: Mapped[RowId]

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from satdaemon.db.models.base import Base, Created, RowId, Time, partial_index
+from satdaemon.db.models.base import NEVER_AGAIN, Base, Created, RowId, Time, partial_index
 
 LOADING, ACTIVE, OLD = "loading", "active", "old"
 
@@ -30,6 +30,7 @@ class PointsVersion(Base):
     __table_args__ = (
         CheckConstraint(f"state IN ('{LOADING}', '{ACTIVE}', '{OLD}')", "state"),
         partial_index("uq_points_versions_active", "frame_id", where=f"state = '{ACTIVE}'", unique=True),
+        NEVER_AGAIN,
     )
 
     id: Mapped[RowId]

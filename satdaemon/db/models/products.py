@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from satdaemon.db.models.base import Base, Created, RowId
+from satdaemon.db.models.base import NEVER_AGAIN, Base, Created, RowId
 from satdaemon.db.models.rows import CASCADE
 
 
@@ -18,7 +18,7 @@ class Product(Base):
     __table_args__ = (
         UniqueConstraint("frame_id", "stage", "key"),
         Index("ix_products_frame_id_stage_id", "frame_id", "stage", "id"),
-        {"sqlite_autoincrement": True},
+        NEVER_AGAIN,
     )
 
     id: Mapped[RowId]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Date, ForeignKey, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from satdaemon.db.models.base import Base, Created, RowId, Updated, partial_index
+from satdaemon.db.models.base import NEVER_AGAIN, Base, Created, RowId, Updated, partial_index
 from satdaemon.errors import RequestError
 from satdaemon.status import STAGES_OF, ProcStatus, RowKind, Stage, is_legal_move
 
@@ -106,6 +106,7 @@ class Master(StageRow, Base):
         UniqueConstraint("frame_id"),
         CheckConstraint("proc_status >= 0", "proc_status"),
         *_indexes("master", 6, "date"),
+        NEVER_AGAIN,
     )
     kind = RowKind.MASTER
 
@@ -124,6 +125,7 @@ class Ifg(StageRow, Base):
         CheckConstraint("proc_status >= 0", "proc_status"),
         *_indexes("ifg", 3, "date"),
         partial_index("ix_ifg_coregistered", "frame_id", "date", where="proc_stage = 3 AND proc_status IN (2, 3, 6)"),
+        NEVER_AGAIN,
     )
     kind = RowKind.IFG
 
@@ -143,6 +145,7 @@ class RsarIfg(StageRow, Base):
         CheckConstraint("date1 < date2", "dates"),
         CheckConstraint("proc_status >= 0", "proc_status"),
         *_indexes("rsar_ifg", 2, "date1", "date2"),
+        NEVER_AGAIN,
     )
     kind = RowKind.RSAR_IFG
 

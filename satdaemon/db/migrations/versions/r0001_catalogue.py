@@ -264,6 +264,7 @@ def _master() -> None:
         sa.ForeignKeyConstraint(["proc_stage"], ["master_proc_stages.id"], name=op.f("fk_master_proc_stage")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_master")),
         sa.UniqueConstraint("frame_id", name=op.f("uq_master_frame_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_master_halfway", "master", ["frame_id", "date"], **_where("proc_stage < 6 AND proc_status IN (2, 3)"))
     op.create_index("ix_master_held", "master", ["frame_id", "date"], **_where("proc_status IN (1, 6)"))
@@ -293,6 +294,7 @@ def _ifg() -> None:
         sa.ForeignKeyConstraint(["proc_stage"], ["ifg_proc_stages.id"], name=op.f("fk_ifg_proc_stage")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ifg")),
         sa.UniqueConstraint("frame_id", "date", name=op.f("uq_ifg_frame_id_date")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_ifg_coregistered", "ifg", ["frame_id", "date"], **_where("proc_stage = 3 AND proc_status IN (2, 3, 6)"))
     op.create_index("ix_ifg_halfway", "ifg", ["frame_id", "date"], **_where("proc_stage < 3 AND proc_status IN (2, 3)"))
@@ -322,6 +324,7 @@ def _rsar_ifg() -> None:
         sa.ForeignKeyConstraint(["proc_stage"], ["rsar_ifg_proc_stages.id"], name=op.f("fk_rsar_ifg_proc_stage")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rsar_ifg")),
         sa.UniqueConstraint("frame_id", "date1", "date2", name=op.f("uq_rsar_ifg_frame_id_date1_date2")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_rsar_ifg_halfway", "rsar_ifg", ["frame_id", "date1", "date2"], **_where("proc_stage < 2 AND proc_status IN (2, 3)")

@@ -58,6 +58,7 @@ def _job_events() -> None:
         sa.Column("read_bytes", sa.BigInteger(), nullable=True),
         sa.Column("written_bytes", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job_events")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_job_events_frame_id", "job_events", ["frame_id", "id"])
     op.create_index("ix_job_events_job_id", "job_events", ["job_id", "id"])
@@ -126,6 +127,7 @@ def _points_versions() -> None:
         sa.Column("activated_utc", UtcDateTime(), nullable=True),
         sa.CheckConstraint("state IN ('loading', 'active', 'old')", name=op.f("ck_points_versions_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_points_versions")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_points_versions_frame_id"), "points_versions", ["frame_id"])
     op.create_index("uq_points_versions_active", "points_versions", ["frame_id"], unique=True, **_where("state = 'active'"))

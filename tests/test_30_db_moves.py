@@ -1,0 +1,168 @@
+"""Whatever is called in whatever order: only legal moves, one job a row, one row a job."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databases import make_settings
+from frames_made import FRAME, make_frame, plan, start
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import text, update
+
+from satdaemon.db import Database, Ifg, Machine, Master, PendingJob, RsarIfg, RunningJob, jobs, rows, runs
+from satdaemon.db.clock import now_utc
+from satdaemon.db.models import JobKey
+from satdaemon.domain import Failure, StageResult, Usage
+from satdaemon.errors import (
+    Cancelled,
+    DataError,
+    LeaseLost,
+    NotReady,
+    NotUsable,
+    OutOfMemory,
+    RequestError,
+    SatDaemonError,
+    TransientError,
+)
+from satdaemon.status import LEGAL_MOVES, ProcStatus
+
+ERRORS: list[type[SatDaemonError]] = [Cancelled, DataError, LeaseLost, NotReady, NotUsable, OutOfMemory, TransientError]
+WITHIN_TWO = {old: set(to) | {s for t in to for s in LEGAL_MOVES[t]} | {old} for old, to in LEGAL_MOVES.items()}
+PLACE = st.integers(0, 30)
+
+
+class Moves(RuleBasedStateMachine):
+    """A small frame, and every call that changes it."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="satdaemon-moves-"))
+        shutil.copy(self.template, self.root / "db.sqlite")
+        self.db = Database(make_settings(self.root, f"sqlite:///{self.root / 'db.sqlite'}"))
+        runs.claim_frame(self.db, FRAME, "the test")
+        self.before = self.statuses()
+        self.grants: list[jobs.Grant] = []
+
+    def teardown(self) -> None:
+        self.db.close()
+        shutil.rmtree(self.root)
+
+    def statuses(self) -> dict[tuple[str, int], ProcStatus]:
+        with self.db.read_scope() as session:
+            found = {}
+            for table in ("master", "ifg", "rsar_ifg"):
+                for row_id, status in session.execute(text(f"SELECT id, proc_status FROM {table}")):
+                    found[table, row_id] = ProcStatus(status)
+            return found
+
+    def one(self, place: int) -> jobs.Grant | None:
+        return self.grants[place % len(self.grants)] if self.grants else None
+
+    @rule()
+    def plans(self) -> None:
+        plan(self.db)
+
+    @rule()
+    def grants_and_starts(self) -> None:
+        for grant in jobs.grant_pass(self.db):
+            start(self.db, grant.job_id, grant.attempt)
+            self.grants.append(grant)
+
+    @rule(place=PLACE)
+    def finishes(self, place: int) -> None:
+        if grant := self.one(place):
+            jobs.finish(self.db, grant.job_id, grant.attempt, StageResult(()), Usage(), None)
+
+    @rule(rounds=st.integers(1, 6))
+    def goes_on(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.plans()
+            self.grants_and_starts()
+            for grant in self.grants[-6:]:
+                jobs.finish(self.db, grant.job_id, grant.attempt, StageResult(()), Usage(), None)
+            self.before = self.statuses()
+
+    @rule(place=PLACE, error=st.sampled_from(ERRORS))
+    def fails(self, place: int, error: type[SatDaemonError]) -> None:
+        if grant := self.one(place):
+            failure = Failure.from_exception(error("no luck"))
+            jobs.fail(self.db, grant.job_id, grant.attempt, failure, Usage())
+
+    @rule()
+    def loses_all(self) -> None:
+        with self.db.session_scope() as session:
+            session.execute(update(RunningJob).values(heartbeat_utc=now_utc(-1000)))
+        jobs.rescue(self.db)
+
+    @rule(place=PLACE, hold=st.booleans())
+    def cancels(self, place: int, hold: bool) -> None:
+        pending = self.db.query(PendingJob)
+        ids = [j.job_id for j in pending] + [g.job_id for g in self.grants]
+        if ids:
+            jobs.cancel(self.db, job_id=ids[place % len(ids)], who="x", hold=hold)
+
+    @rule()
+    def retries(self) -> None:
+        jobs.retry(self.db, frame_id=FRAME, who="x")
+
+    @rule(place=PLACE, pair=st.booleans(), back=st.booleans())
+    def leaves_out_or_takes_back(self, place: int, pair: bool, back: bool) -> None:
+        found: list[Any] = list(self.db.query(RsarIfg) if pair else self.db.query(Ifg))
+        row = found[place % len(found)]
+        dates = (row.date1, row.date2) if pair else (row.date, None)
+        try:
+            if back:
+                rows.include(self.db, FRAME, *dates, who="x")
+            else:
+                rows.exclude(self.db, FRAME, *dates, who="x", reason="no good")
+        except RequestError as error:
+            assert "expected a legal move" in str(error) or "a running job holds it" in str(error)
+
+    @invariant()
+    def only_legal_moves(self) -> None:
+        now = self.statuses()
+        for key, old in self.before.items():
+            assert now[key] in WITHIN_TWO[old], (key, old, now[key])
+        self.before = now
+
+    @invariant()
+    def one_job_a_row(self) -> None:
+        pending, running = self.db.query(PendingJob), self.db.query(RunningJob)
+        works = [(j.kind, j.row_id, j.stage) for j in [*pending, *running]]
+        assert len(works) == len(set(works))
+        keys = {(k.job_id, k.place) for k in self.db.query(JobKey)}
+        assert keys == {(j.job_id, "pending") for j in pending} | {(j.job_id, "running") for j in running}
+        held = {(j.kind, j.row_id) for j in running}
+        assert held == {key for key, status in self.statuses().items() if status is ProcStatus.RUNNING}
+
+    @invariant()
+    def no_machine_over_committed(self) -> None:
+        running = self.db.query(RunningJob)
+        for machine in self.db.query(Machine):
+            assert sum(j.cpu for j in running if j.machine == machine.name) <= machine.cpu
+
+
+@pytest.mark.slow
+def test_no_sequence_of_calls_makes_an_illegal_move(sqlite_template: Path, tmp_path: Path) -> None:
+    path = tmp_path / "frame.sqlite"
+    shutil.copy(sqlite_template, path)
+    db = Database(make_settings(tmp_path, f"sqlite:///{path}"))
+    make_frame(db, 4)
+    runs.release_frame(db, FRAME, "the test")
+    assert db.query(Master)
+    with db.engine.connect() as connection:
+        connection.commit()
+    db.close()
+    Moves.template = path
+    profile = settings(
+        max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    )
+    run_state_machine_as_test(Moves, settings=profile)
