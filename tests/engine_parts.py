@@ -28,11 +28,11 @@ PROGRAM = textwrap.dedent(
     job = json.loads(Path(sys.argv[1]).read_text())
     out = Path(job["out_dir"])
     runs = Path(sys.argv[2])
-    name = f"{job['stage']}-{job['date1']}-{job['date2']}"
+    name = f"{job['frame']['id']}-{job['stage']}-{job['date1']}-{job['date2']}"
     with (runs / name).open("a") as file:
         file.write(f"{job['job_id']}-{job['attempt']} {os.getpid()} begun\\n")
     order = json.loads((runs / "orders.json").read_text()) if (runs / "orders.json").exists() else {}
-    do = order.get(name, order.get("*", {}))
+    do = order.get(name, order.get(job["frame"]["id"], order.get("*", {})))
     if do.get("first_only") and job["attempt"] > 1:
         do = {}
     if do.get("daemon"):
@@ -113,10 +113,10 @@ def runs_of(settings: Settings) -> Path:
     return settings.source.parent / "runs"
 
 
-def lines_of(settings: Settings, word: str) -> list[str]:
-    """`<stage-date1-date2> <job-attempt> <pid>` of every run that wrote `word` (begun or ended)."""
+def lines_of(settings: Settings, word: str, frame_id: str = FRAME) -> list[str]:
+    """`<frame-stage-date1-date2> <job-attempt> <pid>` of every run that wrote `word` (begun or ended)."""
     found = []
-    for file in sorted(runs_of(settings).glob("*-*-*")):
+    for file in sorted(runs_of(settings).glob(f"{frame_id}-*")):
         lines = [line for line in file.read_text().splitlines() if line.endswith(word)]
         found += [f"{file.name} {line.removesuffix(word).strip()}" for line in lines]
     return found

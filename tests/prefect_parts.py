@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,10 +26,11 @@ def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
     service.stop()
 
 
-@pytest.fixture
-def prefect_port(prefect_service: Settings, monkeypatch: pytest.MonkeyPatch) -> int:
+@pytest.fixture(scope="session")
+def prefect_port(prefect_service: Settings) -> Iterator[int]:
     """The server's port, for `make_settings`; this process talks to it too."""
-    for name, value in prefect_environment(prefect_service).items():
-        if name.startswith("PREFECT_"):
-            monkeypatch.setitem(os.environ, name, value)
-    return int(prefect_service.parameters.prefect_api.split(":")[2].split("/")[0])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in prefect_environment(prefect_service).items():
+            if name.startswith("PREFECT_"):
+                patch.setenv(name, value)
+        yield int(prefect_service.parameters.prefect_api.split(":")[2].split("/")[0])

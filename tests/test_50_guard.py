@@ -186,7 +186,10 @@ def test_fork_server_that_died_is_started_again(tmp_path: Path) -> None:
 
 
 def test_fork_server_ends_with_its_worker() -> None:
-    code = "from satdaemon.runner.launch import ForkServer as F\ns = F(1, light=True); s.start(); print(s._process.pid, flush=True); input()"
+    code = (
+        "from satdaemon.runner.launch import ForkServer\n"
+        "s = ForkServer(1, light=True); s.start(); print(s._process.pid, flush=True); input()"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         pid = int(worker.stdout.readline())
