@@ -1,0 +1,113 @@
+"""Everything up and down again, on real parts; and what is refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from engine_parts import FRAME, lines_of, make_frame, make_settings, runs_of, until
+
+from deployments.deploy import deploy
+from deployments.services import check_addresses
+from deployments.up import alone, up
+from satdaemon.config import Settings, load
+from satdaemon.db import Database, PendingJob, RunningJob, init_database, runs
+from satdaemon.errors import ConfigError, RequestError
+from tasks.prefect_api import FRAME_FLOW, PLANNER, frame_deployments, prefect_client
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def processes_of(settings: Settings) -> list[list[str]]:
+    assert settings.source is not None
+    place = str(settings.source.parent)
+    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [words for words in found if place in " ".join(words)]
+
+
+def status_of(settings: Settings) -> str:
+    path = settings.parameters.service_path / "status.json"
+    return str(json.loads(path.read_text())["state"]) if path.exists() else ""
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_up_runs_what_is_owed_and_ends_in_order_when_interrupted(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    database = make_frame(settings, dates=4)
+    slow_one = {f"{FRAME}-download-2023-01-13-None": {"sleep_s": 300, "daemon": True}}
+    (runs_of(settings) / "orders.json").write_text(json.dumps(slow_one))
+    with (tmp_path / "up.log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "deployments.up", "-d", str(settings.source)], stdout=log, stderr=log)
+    until(lambda: len(lines_of(settings, "ended")) == 3, 180.0, (tmp_path / "up.log").read_text())
+    until(lambda: len(lines_of(settings, "begun")) == 4, 60.0)
+    assert status_of(settings) == "running"
+    with pytest.raises(RequestError, match="found one: stop it first"):
+        up(settings)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0, (tmp_path / "up.log").read_text()
+    assert status_of(settings) == "stopped"
+    assert processes_of(settings) == []
+    (job,) = database.query(PendingJob)
+    assert job.tries == 0
+    assert database.query(RunningJob) == []
+    assert runs.holder(database, FRAME) is None
+
+
+def test_two_at_one_place_are_refused(tmp_path: Path) -> None:
+    with alone(tmp_path), pytest.raises(RequestError, match="expected no other running system"), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        assert (tmp_path / "up.lock").exists()
+
+
+@pytest.mark.parametrize("key", ["prefect_api", "dask_scheduler"])
+def test_an_address_that_is_taken_is_refused(tmp_path: Path, key: str) -> None:
+    settings = make_settings(tmp_path)
+    port = int(str(getattr(settings.parameters, key)).split(":")[2].split("/")[0])
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ConfigError, match=rf"\[PARAMETERS\] {key}: expected nobody"):
+        check_addresses(settings)
+    check_addresses(settings)
+
+
+def test_deploy_makes_one_deployment_a_frame_and_may_be_repeated(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="deploy-test")
+    make_frame(settings, dates=1, frame_id="132A_ONE").close()
+    database: Database = make_frame(settings, dates=1, frame_id="132A_TWO")
+    with prefect_client(settings) as client:
+        assert deploy(client, database, schedules=False) == ["132A_ONE", "132A_TWO"]
+        first = frame_deployments(client, ["132A_ONE", "132A_TWO", "132A_NONE"])
+        assert deploy(client, database, schedules=False) == ["132A_ONE", "132A_TWO"]
+        assert frame_deployments(client, ["132A_ONE", "132A_TWO"]) == first
+        assert set(first) == {"132A_ONE", "132A_TWO"}
+        found = client.read_deployment_by_name(f"{FRAME_FLOW}/132A_ONE")
+        assert found.parameters == {"frame_id": "132A_ONE", "config": str(settings.source)}
+        assert found.tags == ["frame", "track 132A"]
+        planner = client.read_deployment_by_name(f"{PLANNER}/{PLANNER}")
+        assert planner.concurrency_options is not None
+        assert planner.concurrency_options.collision_strategy.value == "CANCEL_NEW"
+        assert [schedule.active for schedule in planner.schedules] == [False]
+        with pytest.raises(RequestError, match="got 132A_NONE"):
+            deploy(client, database, ["132A_NONE"])
+
+
+def test_prefect_yaml_names_what_exists(tmp_path: Path) -> None:
+    described = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    for deployment in described["deployments"]:
+        file, _, function = deployment["entrypoint"].partition(":")
+        assert f"def {function}(" in (ROOT / file).read_text()
+        assert deployment["work_pool"]["name"] == load(ROOT / "satdaemon.cfg", check_paths=False).parameters.work_pool
+    assert [deployment["name"] for deployment in described["deployments"]][:2] == ["planner", "maintenance"]
+
+
+def test_init_makes_a_database_that_up_can_use(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    init_database(settings).close()
+    assert Database(settings).query(RunningJob) == []
