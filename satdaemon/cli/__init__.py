@@ -1,5 +1,5 @@
 """`satdaemon ...`: thin commands over control, db and the simulator. `main` is the console script."""
 
-from satdaemon.cli.app import app, main
+from satdaemon.cli.application import app, main
 
 __all__ = ["app", "main"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from satdaemon.cli.app import ConfigOption, app
+from satdaemon.cli.application import ConfigOption, app
 
 config_app = typer.Typer(help="The configuration file.", no_args_is_help=True)
 app.add_typer(config_app, name="config")

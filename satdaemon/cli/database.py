@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from satdaemon.cli.app import ConfigOption, JsonOption, app
+from satdaemon.cli.application import ConfigOption, JsonOption, app
 
 
 @app.command("init-database")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from satdaemon.cli.app import ConfigOption, app, make_console
+from satdaemon.cli.application import ConfigOption, app, make_console
 
 frame_app = typer.Typer(help="Frames: fixed sets of bursts that are processed together.", no_args_is_help=True)
 app.add_typer(frame_app, name="frame")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from satdaemon.cli.app import JsonOption, app, make_console
+from satdaemon.cli.application import JsonOption, app, make_console
 
 
 @app.command("inspect")

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from satdaemon.cli.app import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
 from satdaemon.errors import RequestError
 
 points_app = typer.Typer(help="Points and their displacement series.", no_args_is_help=True)

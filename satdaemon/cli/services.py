@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from satdaemon.cli.app import ConfigOption, app
+from satdaemon.cli.application import ConfigOption, app
 
 
 @app.command("up")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from satdaemon.cli.app import app
+from satdaemon.cli.application import app
 
 
 def simulate_with_bar(out: Path, *, dates: int, seed: int, overwrite: bool = False) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Group
 from rich.table import Table
 
-from satdaemon.cli.app import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
 from satdaemon.status import RowKind
 
 if TYPE_CHECKING:

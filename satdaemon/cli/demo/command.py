@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from satdaemon.cli.app import app, make_console
+from satdaemon.cli.application import app, make_console
 from satdaemon.cli.demo.place import Place, configure, prepare
 from satdaemon.config import Settings
 

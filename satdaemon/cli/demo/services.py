@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import signal
 import subprocess
 import sys
@@ -13,9 +15,12 @@ from rich.console import Console
 from rich.live import Live
 
 from satdaemon.config import Settings
-from satdaemon.errors import ProcessingError
+from satdaemon.errors import ProcessingError, RequestError
 
 POLL_S = 1.0
+END_S = 90.0
+"""How long the services of an earlier run may take to end."""
+PR_SET_PDEATHSIG = 1
 
 
 def run_until_done(settings: Settings, frame_id: str, console: Console) -> None:
@@ -49,11 +54,16 @@ def stay_up(settings: Settings, console: Console) -> None:
 
 @contextmanager
 def _services(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m deployments.up` in a session of its own, so that Ctrl-C reaches it once, from here."""
+    """`python -m deployments.up` in a session of its own, so that Ctrl-C reaches it once, from here.
+
+    Should this process be killed, the services end in order by themselves.
+    """
     settings.parameters.log_path.mkdir(parents=True, exist_ok=True)
+    _wait_for_the_place(settings)
     argv = [sys.executable, "-m", "deployments.up", "-d", str(settings.source), *arguments]
     with (settings.parameters.log_path / "up.log").open("ab") as log:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                   preexec_fn=_end_with_parent)  # fmt: skip
     try:
         yield process
     finally:
@@ -64,3 +74,27 @@ def _services(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _end_with_parent() -> None:
+    """In the child: get SIGINT when the parent dies (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _wait_for_the_place(settings: Settings) -> None:
+    """Wait until services of an earlier, killed run have ended."""
+    lock = settings.parameters.service_path / "up.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + END_S
+    with lock.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise RequestError(
+                        f"services of another run still hold {lock} after {END_S:g} s; stop them first "
+                        f"(status.json beside it names their pid)"
+                    ) from None
+                time.sleep(0.5)

@@ -39,10 +39,14 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the command line. Expected errors end with exit code 1 and their message, without a stack trace."""
+def load_commands() -> None:
+    """Import the modules that register the commands; each imports what it needs when it runs."""
     from satdaemon.cli import configuration, database, demo, frames, inspect, points, services, simulate, status  # noqa: F401
 
+
+def main() -> None:
+    """Run the command line. Expected errors end with exit code 1 and their message, without a stack trace."""
+    load_commands()
     try:
         app()
     except SatDaemonError as error:
