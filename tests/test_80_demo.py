@@ -1,0 +1,145 @@
+"""The whole system: the demo on both databases, with a worker killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from postgres import Cluster
+
+from satdaemon.cli.demo.report import LIMITS, kept
+from satdaemon.config import load
+from satdaemon.db import Database, FailedJob, Ifg, JobEvent, PendingJob, RsarIfg, RunningJob
+from satdaemon.db.summary import frame_report
+from satdaemon.simulator import Truth
+from satdaemon.status import ProcStatus, RowKind
+
+FRAME = "132A_DEMO_SIM"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+def start(out: Path, *options: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "satdaemon.cli", "demo", "--out", str(out), *options]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def ended_well(process: subprocess.Popen[str]) -> str:
+    text, _ = process.communicate(timeout=1400)
+    assert process.returncode == 0, text
+    return text
+
+
+def wait_for_job(out: Path, process: subprocess.Popen[str], stage: str) -> RunningJob:
+    """A job of `stage` that has begun."""
+    deadline = time.monotonic() + 900
+    while time.monotonic() < deadline and process.poll() is None:
+        if (out / "satdaemon.cfg").exists() and (out / "satdaemon.sqlite").exists():
+            database = Database(load(out / "satdaemon.cfg"))
+            try:
+                jobs = [job for job in database.query(RunningJob, stage=stage) if job.pid is not None]
+            except Exception as error:
+                if "no such table" not in str(error):
+                    raise
+                jobs = []  # the schema is being made
+            finally:
+                database.close()
+            if jobs:
+                return jobs[0]
+        time.sleep(0.3)
+    pytest.fail(f"no {stage} job began: {process.communicate(timeout=10)[0] if process.poll() is not None else 'still running'}")
+
+
+def finished_jobs(database: Database) -> Counter[tuple[Any, ...]]:
+    events = database.query(JobEvent, event="finished")
+    return Counter((e.kind, e.stage, e.date1, e.date2) for e in events)
+
+
+@pytest.mark.faults
+def test_the_demo_completes_though_a_worker_is_killed_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    process = start(out, "--dates", "10")
+    job = wait_for_job(out, process, "coherence")
+    services = json.loads((load(out / "satdaemon.cfg").parameters.service_path / "status.json").read_text())
+    worker = next(part for part in services["parts"] if str(job.machine) in part["name"])
+    os.kill(worker["pid"], signal.SIGKILL)
+    text = ended_well(process)
+
+    settings = load(out / "satdaemon.cfg")
+    database = Database(settings)
+    assert {key: n for key, n in finished_jobs(database).items() if n > 1} == {}
+    assert database.query(JobEvent, event="retry"), "the kill was noticed"
+    assert database.query(RunningJob) == []
+    _check_summary(out)
+    _check_odd_dates(database, Truth.load(out / "simulation"))
+    assert "POEORB" in text, "the table wraps its lines: one word"
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(out) in " ".join(p.info["cmdline"] or [])]
+    for name in ("velocity.png", "series.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    again = time.monotonic()
+    assert "against the truth" in ended_well(start(out, "--dates", "10"))
+    assert time.monotonic() - again < 60, "a finished demo starts nothing"
+    database.close()
+
+
+@pytest.mark.postgis
+@pytest.mark.faults
+def test_the_demo_on_postgis_goes_on_after_it_was_killed(tmp_path: Path, postgres_cluster: Cluster) -> None:
+    out = tmp_path / "demo"
+    with postgres_cluster.database() as url:
+        options = ("--dates", "6", "--database", url)
+        process = start(out, *options)
+        deadline = time.monotonic() + 900
+        while time.monotonic() < deadline and not list(out.glob(f"processing/{FRAME}/satsar/*/product.json")):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.3)
+        process.kill()
+        process.communicate(timeout=60)
+        assert not (out / "summary.json").exists()
+        ended_well(start(out, *options))
+        database = Database(load(out / "satdaemon.cfg"))
+        assert {key: n for key, n in finished_jobs(database).items() if n > 1} == {}
+        assert database.query(RunningJob) == database.query(PendingJob) == database.query(FailedJob) == []
+        assert {row.status for row in database.query(Ifg)} == {ProcStatus.DONE}
+        _check_summary(out)
+        database.close()
+    refused = start(out, "--dates", "7")
+    assert "--fresh" in refused.communicate(timeout=120)[0]
+    assert refused.returncode == 1
+
+
+def _check_summary(out: Path) -> None:
+    summary = json.loads((out / "summary.json").read_text())
+    assert {name: summary[name] for name in LIMITS if not kept(name, summary[name])} == {}
+    assert max(summary["displacement_rms_mm_by_date"].values()) <= 1.5
+    assert summary["points_in_database"] == summary["points"] > 100_000
+    assert {"dates", "jobs", "failed", "velocity_rms_mm_per_year", "wall_s"} <= set(summary)
+
+
+def _check_odd_dates(database: Database, truth: Truth) -> None:
+    """The corrupt zip, the date without orbit and the one lacking a burst stand where the rules put them, with reasons."""
+    case = {name: truth.dates[k] for k, d in enumerate(truth.document["dates"]) for name in d["cases"]}
+    rows = {row.date1: row for row in frame_report(database, FRAME) if row.kind is RowKind.IFG}
+    corrupt = rows[case["corrupt"]]
+    assert corrupt.status is ProcStatus.FAILED
+    assert ".zip" in corrupt.reason
+    assert "fetch it again" in corrupt.reason
+    waiting = rows[case["no_orbit"]]
+    assert waiting.status is ProcStatus.WAITING
+    assert "no precise orbit" in waiting.reason
+    lacking = rows[case["missing_burst"]]
+    assert lacking.status.is_done
+    pairs = database.query(RsarIfg, frame_id=FRAME)
+    assert all(
+        (pair.status is ProcStatus.EXCLUDED and "failed" in str(pair.reason)) == (case["corrupt"] in (pair.date1, pair.date2))
+        for pair in pairs
+    )
+    assert len(database.query(FailedJob)) == 1
