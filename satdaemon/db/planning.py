@@ -19,6 +19,8 @@ from satdaemon.db.needs import RANK, STEPS, Step, for_dialect
 from satdaemon.db.session import sqlite_path
 from satdaemon.db.store import Store
 
+MANY = 5000
+"""Jobs queued at once, after which PostgreSQL's statistics are renewed."""
 _PLANNER_LOCK = 7_310_002
 _NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 _OWED_TABLE = {
@@ -166,13 +168,16 @@ def _remove(session: Session, frames: list[str] | None, newest: int) -> int:
 
 def _add(session: Session, db: Store) -> int:
     """Queue what is owed and is neither queued nor running."""
-    _run(
+    newest = session.scalar(text("SELECT coalesce(max(job_id), 0) FROM job_keys")) or 0
+    new = _run(
         session,
         "INSERT INTO job_keys (kind, row_id, stage, place) SELECT o.kind, o.row_id, o.stage, 'pending' FROM owed o"
         " WHERE NOT EXISTS (SELECT 1 FROM job_keys k WHERE k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage)"
         " ORDER BY o.priority DESC, o.stage_rank DESC, o.created_utc, o.frame_id, o.date1, o.date2 ON CONFLICT DO NOTHING",
         None,
     )
+    if not new:
+        return 0
     now = _NOW[db.engine.dialect.name]
     asked = {stage: db.settings.stage(stage).resources for stage in RANK}
     cases = ", ".join(
@@ -185,17 +190,18 @@ def _add(session: Session, db: Store) -> int:
         "job_id, place, frame_id, kind, row_id, stage, date1, date2, priority, stage_rank,"
         " cpu, memory_gb, disk, attempt, tries, why, created_utc, not_before, waiting_since, held"
     )
-    before = session.scalar(text("SELECT count(*) FROM pending_jobs")) or 0
-    _run(
+    added = _run(
         session,
         f"INSERT INTO pending_jobs ({columns})"
         " SELECT k.job_id, 'pending', o.frame_id, o.kind, o.row_id, o.stage, o.date1, o.date2, o.priority, o.stage_rank,"
         f" {cases}, 0, 0, 'all it needs is done', {now}, {now}, {now}, 1 = 0"
-        " FROM owed o JOIN job_keys k ON k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage AND k.place = 'pending'"
-        " WHERE NOT EXISTS (SELECT 1 FROM pending_jobs p WHERE p.job_id = k.job_id) ON CONFLICT DO NOTHING",
+        " FROM owed o JOIN job_keys k ON k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
+        f" WHERE k.place = 'pending' AND k.job_id > {int(newest)} ON CONFLICT DO NOTHING",
         None,
     )
-    return (session.scalar(text("SELECT count(*) FROM pending_jobs")) or 0) - before
+    if db.on_postgresql and added > MANY:
+        session.execute(text("ANALYZE job_keys, pending_jobs"))
+    return added
 
 
 def _follow_frames(session: Session, frames: list[str] | None) -> None:

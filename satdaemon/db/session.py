@@ -31,7 +31,14 @@ def open_engine(url: str) -> Engine:
         return engine
     if parsed.get_backend_name() != "postgresql":
         raise ConfigError(f"database: expected sqlite or postgresql, got {parsed.get_backend_name()!r}")
-    return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=20, connect_args={"connect_timeout": 15})
+    return create_engine(
+        parsed,
+        executemany_mode="values_plus_batch",
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=20,
+        connect_args={"connect_timeout": 15},
+    )
 
 
 def make_parent_directory(url: str) -> None:
