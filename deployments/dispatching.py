@@ -11,6 +11,8 @@ from satdaemon.db import Database, FrameRun, RunningJob, daemon, jobs, planning,
 from tasks.dispatch import plan_and_dispatch, update_dates
 from tasks.prefect_api import live_frame_runs, prefect_client
 
+POWER_DOWN = "power_down"
+
 
 class Dispatching:
     """Plans and starts frames, from the process that keeps the parts up."""
@@ -18,6 +20,16 @@ class Dispatching:
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings)
         self._counter: int | None = None
+
+    def resume(self) -> None:
+        """Starting the system again takes a power down back."""
+        if daemon.read(self.database).command == POWER_DOWN:
+            with self.database.session_scope() as session:
+                daemon.command(session, "run", who="up")
+
+    def is_powered_down(self) -> bool:
+        """True where the system was asked to end, and the last job has."""
+        return daemon.read(self.database).command == POWER_DOWN and not self.database.query(RunningJob)
 
     def plan(self) -> None:
         """A first plan, while the Prefect server is still starting."""

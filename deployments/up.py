@@ -2,7 +2,8 @@
 
 Prefect server on SQLite, Dask scheduler, one worker a machine, the process worker of the flow runs, the planner. Parts
 that end are started again. SIGINT or SIGTERM ends all in order: flow runs give their jobs back, then the workers, then
-the servers. With --once it ends by itself when nothing that is owed can move any more.
+the servers. `power_down_daemon()` ends it too, once the running jobs have ended. With --once it ends by itself when
+nothing that is owed can move any more.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Up:
         from deployments.dispatching import Dispatching
 
         dispatching = Dispatching(settings)
+        dispatching.resume()
         dispatching.plan()
         deadline = time.monotonic() + _SERVER_S
         while not services.is_healthy(settings):
@@ -102,6 +104,9 @@ class Up:
                 started = self.dispatching.turn()
                 for frame_id in started:
                     tell(f"started         process-frame/{frame_id}")
+            if self.dispatching.is_powered_down():
+                tell("powered down: the last job has ended")
+                return
             if self.once and self.dispatching.is_idle():
                 tell(f"nothing that is owed can move any more  {self._clock()}")
                 return

@@ -28,7 +28,7 @@ from tasks.cluster import ClusterTaskRunner, current_cluster
 from tasks.grants import Grants
 from tasks.stages import TASKS
 
-REPLAN_S = 15.0
+REPLAN_S = 10.0
 """A frame is planned anew at least so often, for what operators and other frames change."""
 SOON_S = 60.0
 """A job that may start within so many seconds is worth waiting for."""

@@ -134,6 +134,6 @@ class Grants:
         states = jobs.states(self.database, ids)
         with self._changed:
             for job_id, state in states.items():
-                if job_id in self._waiting and (getattr(state, "held", False) or state.status in ("granted", "gone", "failed")):
+                if job_id in self._waiting and (state.held or state.status in ("granted", "gone", "failed")):
                     self._waiting[job_id] = state
             self._changed.notify_all()

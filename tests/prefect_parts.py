@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from engine_parts import make_settings, until
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
 from deployments.services import is_healthy, log_tail, prefect_environment, prefect_server
 from satdaemon.config import Settings
@@ -29,7 +30,8 @@ def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
 @pytest.fixture(scope="session")
 def prefect_port(prefect_service: Settings) -> Iterator[int]:
     """The server's port, for `make_settings`; this process talks to it too."""
-    with pytest.MonkeyPatch.context() as patch:
+    changes = {PREFECT_API_URL: prefect_service.parameters.prefect_api, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(changes):
         for name, value in prefect_environment(prefect_service).items():
             if name.startswith("PREFECT_"):
                 patch.setenv(name, value)

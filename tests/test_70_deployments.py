@@ -15,9 +15,11 @@ import yaml
 from engine_parts import FRAME, lines_of, make_frame, make_settings, runs_of, until
 
 from deployments.deploy import deploy
+from deployments.dispatching import Dispatching
 from deployments.services import check_addresses
 from deployments.up import alone, up
 from satdaemon.config import Settings, load
+from satdaemon.control import SatDaemonController
 from satdaemon.db import Database, PendingJob, RunningJob, init_database, runs
 from satdaemon.errors import ConfigError, RequestError
 from tasks.prefect_api import FRAME_FLOW, PLANNER, frame_deployments, prefect_client
@@ -59,6 +61,19 @@ def test_up_runs_what_is_owed_and_ends_in_order_when_interrupted(tmp_path: Path)
     assert job.tries == 0
     assert database.query(RunningJob) == []
     assert runs.holder(database, FRAME) is None
+
+
+def test_a_power_down_ends_the_system_once_jobs_have_and_a_new_start_takes_it_back(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    make_frame(settings, dates=1).close()
+    dispatching = Dispatching(settings)
+    assert not dispatching.is_powered_down()
+    SatDaemonController(settings).power_down_daemon()
+    assert dispatching.is_powered_down()
+    dispatching.resume()
+    assert not dispatching.is_powered_down()
+    dispatching.plan()
+    assert len(dispatching.database.query(PendingJob)) == 1
 
 
 def test_two_at_one_place_are_refused(tmp_path: Path) -> None:
