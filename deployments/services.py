@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
 import urllib.request
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from satdaemon.config import Machine, Settings
 from satdaemon.errors import ConfigError
 from satdaemon.machines.supervisor import Service
+from satdaemon.runner.launch import ONE_THREAD, SHARED_SERVER
 
 _PYTHON = sys.executable
 
@@ -45,11 +47,25 @@ def dask_scheduler(settings: Settings) -> Service:
     return _service(settings, "scheduler", ("-m", "satdaemon.machines", "scheduler", "-d", str(settings.source)))
 
 
-def dask_worker(settings: Settings, machine: Machine) -> Service:
-    """The Dask worker of one machine, at one port for all its lives: what waits for it finds it again."""
+def fork_server(settings: Settings, path: Path) -> Service:
+    """The fork server that this host's workers share: the heavy libraries are loaded once."""
+    service = _service(settings, "forks", ("-m", "satdaemon.runner.server", "listen", str(path)))
+    cores = max((math.ceil(machine.cpu) for machine in settings.machines), default=1)
+    service.env = {**service.env, **ONE_THREAD, "NUMBA_NUM_THREADS": str(cores)}
+    return service
+
+
+def dask_worker(settings: Settings, machine: Machine, forks: Path | None = None) -> Service:
+    """The Dask worker of one machine, at one port for all its lives: what waits for it finds it again.
+
+    `forks` is the socket of a shared fork server; without, the worker has one of its own.
+    """
     port = machine.port or free_port(machine.host)
     argv = ("-m", "satdaemon.machines", "worker", machine.name, "-d", str(settings.source), "--port", str(port))
-    return _service(settings, machine.name, argv)
+    service = _service(settings, machine.name, argv)
+    if forks is not None:
+        service.env = {**service.env, SHARED_SERVER: str(forks)}
+    return service
 
 
 def process_worker(settings: Settings) -> Service:

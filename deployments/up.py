@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,9 @@ STATUS_NAME = "status.json"
 class Up:
     """The running system. All of it happens in one thread."""
 
-    def __init__(self, settings: Settings, *, once: bool) -> None:
+    def __init__(self, settings: Settings, scratch: Path, *, once: bool) -> None:
         self.settings = settings
+        self.forks = scratch / "forks"
         self.once = once
         self.began = time.monotonic()
         self.asked_to_stop = False
@@ -65,9 +67,10 @@ class Up:
         os.environ.update(services.prefect_environment(settings))
         server = supervisor.add(services.prefect_server(settings))
         supervisor.add(services.dask_scheduler(settings))
-        self.workers = [
-            supervisor.add(services.dask_worker(settings, machine)) for machine in settings.machines if machine.start == "local"
-        ]
+        local = [machine for machine in settings.machines if machine.start == "local"]
+        if local:
+            supervisor.add(services.fork_server(settings, self.forks))
+        self.workers = [supervisor.add(services.dask_worker(settings, machine, self.forks)) for machine in local]
         flows = supervisor.add(services.process_worker(settings))
         # Imported while the parts start: Prefect and the database cost some seconds of this process.
         from deployments.dispatching import Dispatching
@@ -163,7 +166,9 @@ def up(settings: Settings, *, once: bool = False) -> None:
     """Bring everything up and keep it up until told to end; with `once` until nothing that is owed can move."""
     with alone(settings.parameters.service_path):
         services.check_addresses(settings)
-        Up(settings, once=once).run()
+        # Beside the other places: the name of a Unix socket must be short.
+        with tempfile.TemporaryDirectory(prefix="satdaemon-") as scratch:
+            Up(settings, Path(scratch), once=once).run()
 
 
 def main() -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 from engine_parts import make_settings, until
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    temporary_settings,
+)
 
 from deployments.services import is_healthy, log_tail, prefect_environment, prefect_server
 from satdaemon.config import Settings
@@ -31,6 +36,7 @@ def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
 def prefect_port(prefect_service: Settings) -> Iterator[int]:
     """The server's port, for `make_settings`; this process talks to it too."""
     changes = {PREFECT_API_URL: prefect_service.parameters.prefect_api, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    changes[PREFECT_LOGGING_TO_API_ENABLED] = False  # of this process: its log worker would outlive the server
     with pytest.MonkeyPatch.context() as patch, temporary_settings(changes):
         for name, value in prefect_environment(prefect_service).items():
             if name.startswith("PREFECT_"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -31,7 +33,8 @@ def server() -> Iterator[ForkServer]:
     pid = found._process.pid
     until(lambda: psutil.Process(pid).cpu_times().user > 0.5, 60.0)
     yield found
-    found.close()
+    for one in launch._servers.values():
+        one.close()
     launch._servers.clear()
 
 
@@ -93,3 +96,23 @@ def test_without_a_server_a_plain_interpreter_runs_the_job(tmp_path: Path, monke
     ended, _ = run(tmp_path)
     assert ended.return_code == 1
     assert json.loads((tmp_path / "result.json").read_text())["ok"] is False
+
+
+@pytest.mark.faults
+def test_workers_of_a_host_may_share_a_server_that_dies_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "forks"
+    argv = [sys.executable, "-m", "satdaemon.runner.server", "listen", str(place), "light"]
+    monkeypatch.setenv(launch.SHARED_SERVER, str(place))
+    with subprocess.Popen(argv) as first:
+        ended, _ = run(tmp_path / "one")
+        assert ended.return_code == 1
+        until(lambda: psutil.Process(first.pid).children() == [], what="the guard collected")
+        first.kill()
+    with subprocess.Popen(argv) as second:
+        ended, _ = run(tmp_path / "two")
+        assert ended.return_code == 1
+        second.kill()
+    assert place.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(launch, "_SHARED_S", 0.1)
+    ended, _ = run(tmp_path / "three")  # by a plain interpreter
+    assert json.loads((tmp_path / "three" / "result.json").read_text())["ok"] is False

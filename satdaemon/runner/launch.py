@@ -17,7 +17,10 @@ from typing import Any
 from satdaemon.runner.order import Ended, Order
 from satdaemon.runner.server import JOB
 
-_ONE_THREAD: Mapping[str, str] = MappingProxyType(
+SHARED_SERVER = "SATDAEMON_FORK_SERVER"
+"""Environment: the Unix socket of a fork server that several workers of this host share."""
+_SHARED_S = 5.0
+ONE_THREAD: Mapping[str, str] = MappingProxyType(
     {
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
@@ -91,8 +94,14 @@ class ForkServer:
 
     def start(self) -> None:
         """Start the server where none lives; it loads while the caller goes on."""
-        with self._lock:
-            self._ensure()
+        if self.shared is None:
+            with self._lock:
+                self._ensure()
+
+    @property
+    def shared(self) -> str | None:
+        """The socket of the server that this one stands for, where the host has one."""
+        return None if self.light else os.environ.get(SHARED_SERVER)
 
     def _ensure(self) -> socket.socket:
         if self._control is not None and self._process is not None and self._process.poll() is None:
@@ -100,7 +109,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ, NUMBA_NUM_THREADS=str(max(self.cores, 1)), **_ONE_THREAD)
+        environment = dict(os.environ, NUMBA_NUM_THREADS=str(max(self.cores, 1)), **ONE_THREAD)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "satdaemon.runner.server", str(theirs.fileno()), *(["light"] if self.light else [])],
@@ -113,6 +122,8 @@ class ForkServer:
 
     def connect(self) -> socket.socket:
         """A connection to a guard that the server forks. OSError where the server cannot be reached."""
+        if self.shared is not None:
+            return _connect(self.shared)
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             try:
@@ -131,6 +142,22 @@ class ForkServer:
                 self._process.terminate()
                 self._process.wait(10)
             self._control = self._process = None
+
+
+def _connect(path: str) -> socket.socket:
+    """Connect to a shared server, which may be starting."""
+    deadline = time.monotonic() + _SHARED_S
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+        except OSError:
+            connection.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return connection
 
 
 _servers: dict[bool, ForkServer] = {}
