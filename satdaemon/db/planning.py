@@ -15,7 +15,7 @@ from satdaemon.db import network, staleness
 from satdaemon.db.clock import now_utc
 from satdaemon.db.jobs.rescue import rescue
 from satdaemon.db.models import DaemonTools, PendingJob, RunningJob
-from satdaemon.db.needs import RANK, STEPS, Step, for_dialect
+from satdaemon.db.needs import RANK, STEPS, for_dialect
 from satdaemon.db.session import sqlite_path
 from satdaemon.db.store import Store
 
@@ -110,10 +110,7 @@ def _queue(db: Store, session: Session, frames: list[str] | None, began: float) 
     counter = session.scalar(select(DaemonTools.change_counter))
     session.execute(text(_OWED_TABLE[dialect]))
     session.execute(text("DELETE FROM owed"))
-    blocked = 0
-    for step in STEPS:
-        wanted, owed = _owe(db, session, step, frames)
-        blocked += wanted - owed
+    blocked = _owe(db, session, frames)
     if db.on_postgresql:
         session.execute(text("ANALYZE owed"))
     removed = _remove(session, frames, newest)
@@ -129,22 +126,18 @@ def _queue(db: Store, session: Session, frames: list[str] | None, began: float) 
     return {"added": added, "removed": removed, "ready": ready, "blocked": blocked, "running": running}
 
 
-def _owe(db: Store, session: Session, step: Step, frames: list[str] | None) -> tuple[int, int]:
-    first, second = step.dates
-    source = step.source(frames is not None)
-    wanted = _run(session, for_dialect(f"SELECT count(*) {source}", db.on_postgresql), frames)
-    owed = _run(
-        session,
-        for_dialect(
-            f"INSERT INTO owed (kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc)"
-            f" SELECT '{step.kind.value}', r.id, '{step.stage.value}', r.frame_id, {first}, {second}, f.priority,"
-            f" {RANK[step.stage]}, f.created_utc {source} AND {step.ready}",
-            db.on_postgresql,
-        ),
-        frames,
-        db,
+def _owe(db: Store, session: Session, frames: list[str] | None) -> int:
+    """Fill `owed` with all that is ready; returns how much is switched on and blocked."""
+    sources = [(step, step.source(frames is not None)) for step in STEPS]
+    wanted = " UNION ALL ".join(f"SELECT 1 {source}" for _, source in sources)
+    ready = " UNION ALL ".join(
+        f"SELECT '{step.kind.value}', r.id, '{step.stage.value}', r.frame_id, {', '.join(step.dates)}, f.priority,"
+        f" {RANK[step.stage]}, f.created_utc {source} AND {step.ready}"
+        for step, source in sources
     )
-    return wanted, owed
+    columns = "kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc"
+    owed = _run(session, for_dialect(f"INSERT INTO owed ({columns}) {ready}", db.on_postgresql), frames, db)
+    return _run(session, f"SELECT count(*) FROM ({wanted}) w", frames) - owed
 
 
 def _remove(session: Session, frames: list[str] | None, newest: int) -> int:
