@@ -163,6 +163,6 @@ def test_no_sequence_of_calls_makes_an_illegal_move(sqlite_template: Path, tmp_p
     db.close()
     Moves.template = path
     profile = settings(
-        max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+        max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
     )
     run_state_machine_as_test(Moves, settings=profile)

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -23,6 +19,9 @@ from satdaemon.db.models import DaemonTools, IfgProcStage, MasterProcStage, Rsar
 from satdaemon.db.session import make_parent_directory
 from satdaemon.errors import RequestError
 from satdaemon.status import STAGES_OF, RowKind
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _LOCK = 7_310_001
@@ -54,6 +53,11 @@ def init_database(settings: Settings) -> Database:
 
 def migrate(engine: Engine) -> str:
     """Bring the schema to head, whatever it was; returns the revision. Several callers take turns."""
+    # Alembic takes most of a second to import, which every worker would pay for.
+    from alembic import command
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     with _migrating(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
@@ -85,6 +89,8 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
 
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration, made here: there is no ini file to find."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -95,7 +95,9 @@ def _roles(session: Session, job: Job, master: date, network: NetworkSettings) -
 
 def initial_stack(session: Session, frame_id: str, master: date, size: int) -> list[date]:
     """The coregistered secondary dates nearest to the master, so many that with it they are `size`."""
-    dates = session.scalars(select(Ifg.date).where(Ifg.frame_id == frame_id, *COREGISTERED))
+    frame = session.get_one(Frame, frame_id)
+    found = session.scalars(select(Ifg.date).where(Ifg.frame_id == frame_id, *COREGISTERED))
+    dates = [d for d in found if (frame.start_date or d) <= d <= (frame.end_date or d)]
     return sorted(sorted(dates, key=lambda d: (abs((d - master).days), d))[: size - 1])
 
 

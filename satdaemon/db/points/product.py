@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from satdaemon.errors import CorruptProduct
@@ -43,6 +42,8 @@ class PointsProduct:
 
 def read_points_product(directory: Path) -> PointsProduct:
     """Read an ingest product; CorruptProduct where its files do not fit each other."""
+    import pyarrow.parquet as pq  # slow to import, and needed by one stage only
+
     try:
         table = pq.read_table(directory / "points.parquet")
         series = np.load(directory / "series.npy", mmap_mode="r")
