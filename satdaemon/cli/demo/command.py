@@ -13,6 +13,7 @@ from rich.console import Console
 from satdaemon.cli.application import app, make_console
 from satdaemon.cli.demo.place import Place, configure, prepare
 from satdaemon.config import Settings
+from satdaemon.errors import ProcessingError
 
 
 @app.command("demo")
@@ -36,6 +37,7 @@ def demo(
         settings = configure(place, database=database)
         _make_frame(place, settings, console)
         _process(place, settings, console)
+        _need_points(place, settings, console)
         _compare(place, settings, wall_s=time.monotonic() - started)
     settings = configure(place, database=database)
     _tell(place, settings, console)
@@ -74,6 +76,22 @@ def _process(place: Place, settings: Settings, console: Console) -> None:
     from satdaemon.cli.demo.services import run_until_done
 
     run_until_done(settings, place.frame()["id"], console)
+
+
+def _need_points(place: Place, settings: Settings, console: Console) -> None:
+    """Raise, after showing what failed and why, where the chain did not come to its end."""
+    from satdaemon.cli.status import reasons_table
+    from satdaemon.db import Database
+    from satdaemon.db.points import version_of
+    from satdaemon.db.summary import blocked
+
+    frame_id, database = place.frame()["id"], Database(settings)
+    if version_of(database, frame_id) is None:
+        console.print(reasons_table(blocked(database, frame_id)))
+        raise ProcessingError(
+            f"{frame_id}: expected points, but the chain did not come to its end; the table says what failed and why. "
+            f"Logs: {settings.parameters.log_path / frame_id}. Run the demo again to try what is not done."
+        )
 
 
 def _compare(place: Place, settings: Settings, *, wall_s: float) -> None:
