@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from databases import database, database_url, postgres_cluster, settings, sqlite_template
-from prefect_parts import prefect_port, prefect_service
+from prefect_parts import fork_servers, prefect_port, prefect_service
 from stack_chain import stack_chain
 
 __all__ = [
     "database",
     "database_url",
+    "fork_servers",
     "postgres_cluster",
     "prefect_port",
     "prefect_service",

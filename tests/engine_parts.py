@@ -49,6 +49,8 @@ PROGRAM = textwrap.dedent(
             log.progress(do["progress"], "on the way")
             log.warning("mind the gap")
     time.sleep(do.get("sleep_s", 0.0))
+    while "until" in do and not Path(do["until"]).exists():
+        time.sleep(0.1)
     if do.get("exit"):
         print("told to fail", file=sys.stderr)
         sys.exit(do["exit"])

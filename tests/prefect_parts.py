@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 from engine_parts import make_settings, until
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_LOGGING_TO_API_ENABLED,
-    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
-    temporary_settings,
-)
 
 from deployments.services import is_healthy, log_tail, prefect_environment, prefect_server
 from satdaemon.config import Settings
+from satdaemon.runner import launch
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +27,25 @@ def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
     service.stop()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fork_servers() -> Iterator[None]:
+    """Jobs that run in this process start fork servers: they end with the tests."""
+    yield
+    for server in launch._servers.values():
+        server.close()
+
+
 @pytest.fixture(scope="session")
 def prefect_port(prefect_service: Settings) -> Iterator[int]:
     """The server's port, for `make_settings`; this process talks to it too."""
+    # Imported here: every test run passes through this module, few need Prefect.
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        temporary_settings,
+    )
+
     changes = {PREFECT_API_URL: prefect_service.parameters.prefect_api, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
     changes[PREFECT_LOGGING_TO_API_ENABLED] = False  # of this process: its log worker would outlive the server
     with pytest.MonkeyPatch.context() as patch, temporary_settings(changes):

@@ -149,12 +149,14 @@ def test_a_frame_is_done_and_can_be_read_in_prefect(system: System) -> None:
 
 
 def test_a_second_flow_run_ends_at_once_and_says_who_holds_the_frame(system: System) -> None:
-    frame = system.frame("TWICE", 1, sleep_s=15)
+    enough = runs_of(system.settings) / "enough"
+    frame = system.frame("TWICE", 1, until=str(enough))
     first = frame.start()
     frame.begun(1)
     second = frame.run()
     assert second.state_name == "AlreadyRunning"
     assert str(first.id) in str(second.state and second.state.message)
+    enough.touch()
     assert frame.ended(first).state_type is StateType.COMPLETED
     assert len(frame.lines("begun")) == 1
 
