@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import pwd
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import psycopg2
 
+UNPACKED = "SATDAEMON_PG_ROOT"
+"""Environment variable that scripts/test sets to where it unpacked PostgreSQL's packages, where it may not install."""
 TEMPLATE = "satdaemon_template"
 OPTIONS = "-c listen_addresses='' -c max_connections=80"
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
@@ -31,7 +34,7 @@ class Cluster:
 
     def run(self, program: str, *arguments: str) -> None:
         """Run a PostgreSQL program as the cluster's owner."""
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(self.directory)}
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(self.directory), **_libraries()}
         command = [str(self.binaries / program), *arguments]
         done = subprocess.run(
             command, cwd=self.directory, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, **self._user
@@ -76,14 +79,26 @@ class Cluster:
 
 def binaries() -> Path:
     """Directory of PostgreSQL's programs; RuntimeError that says what to install."""
-    named = os.environ.get("SATDAEMON_POSTGRES_BIN")
-    found = [Path(named)] if named else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+    root = Path(os.environ.get(UNPACKED, "/"))
+    found = sorted((root / "usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     for directory in reversed(found):
         if (directory / "initdb").exists():
             return directory
     raise RuntimeError(
-        "tests need PostgreSQL with PostGIS: apt-get install postgresql-15-postgis-3, or set SATDAEMON_POSTGRES_BIN"
+        "tests need PostgreSQL with PostGIS: bash scripts/test installs or unpacks it; as root: "
+        "apt-get install postgresql-15-postgis-3"
     )
+
+
+def _libraries() -> dict[str, str]:
+    """Where packages that were only unpacked have their libraries and projections."""
+    if UNPACKED not in os.environ:
+        return {}
+    root = Path(os.environ[UNPACKED])
+    machine = f"{platform.machine()}-linux-gnu"
+    folders = [root / "usr/lib" / machine, root / "lib" / machine]
+    folders += [root / "usr/lib" / machine / name for name in ("blas", "lapack")]
+    return {"LD_LIBRARY_PATH": ":".join(map(str, folders)), "PROJ_DATA": str(root / "usr/share/proj")}
 
 
 @contextmanager

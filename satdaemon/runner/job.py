@@ -183,6 +183,7 @@ class _Run:
                 self.usage,
                 self.attempt.target,
                 publish=self.attempt.publish,
+                out_dir=self.attempt.out,
             )
         )
         self.attempt.discard()
