@@ -20,7 +20,7 @@ import dask
 from prefect import flow, get_run_logger, runtime
 from prefect.client.schemas.objects import State
 
-from flows.ending import end_state, held_state
+from flows.ending import end_state, held_state, tell_people
 from satdaemon.db import Database, daemon, jobs, planning, runs
 from satdaemon.domain import Job
 from satdaemon.machines.cluster import dask_resources
@@ -52,7 +52,9 @@ def process_frame(frame_id: str, config: str | None = None) -> State[Any]:
         with Grants(database, frame_id, holder) as grants:
             current_cluster().connect(database.settings.parameters.dask_scheduler)
             run_all(database, frame_id, grants)
-    return end_state(database, frame_id)
+    state = end_state(database, frame_id)
+    tell_people(database.settings.notify, frame_id, state)
+    return state
 
 
 @contextmanager
