@@ -13,7 +13,7 @@ from satdaemon.db import daemon as daemon_row
 from satdaemon.db.clock import now_utc
 from satdaemon.db.jobs.grant import Grant
 from satdaemon.domain import Failure, StageResult, Usage
-from satdaemon.errors import Cancelled, DataError, LeaseLost, NotReady, NotUsable, OutOfMemory, RequestError, TransientError
+from satdaemon.errors import Cancelled, DataError, Disposition, LeaseLost, NotReady, NotUsable, OutOfMemory, RequestError, TransientError
 from satdaemon.status import ProcStatus, Stage
 
 RESULT = StageResult((), processor="test", processor_version="1")
@@ -199,6 +199,21 @@ def test_an_interruption_goes_back_at_once(database: Database) -> None:
     outcome = fail(database, grant, NotReady("the flow run was cancelled", retry_after_s=0))
     assert outcome.kind == "waiting" and ifg(database, grant.job.date1).waiting_for is None
     assert again(database, grant).attempt == 2
+
+
+def test_a_job_given_back_for_a_while_is_owed_and_holds_its_frame_up(database: Database) -> None:
+    dates = make_frame(database, 6)
+    late = next(d for d in reversed(dates) if d != master_date(database))
+    grant = begin(database, late)
+    given_back = Failure("MachineLost", "its body never began", "", Disposition.WAIT, retry_after_s=3600)
+    assert jobs.fail(database, grant.job_id, grant.attempt, given_back, Usage()).kind == "waiting"
+    assert ifg(database, late).waiting_for is None
+    for live in database.query(RunningJob):
+        assert start(database, live.job_id, live.attempt)
+        assert jobs.finish(database, live.job_id, live.attempt, RESULT, Usage(), None)
+    assert f"coherence {FRAME}" not in run_all(database), "the siblings want the whole initial stack"
+    assert jobs.retry(database, frame_id=FRAME, who="me") == 1
+    assert f"ingest {FRAME}" in run_all(database)
 
 
 def test_out_of_memory_asks_for_more_up_to_what_there_is(database: Database) -> None:

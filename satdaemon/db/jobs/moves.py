@@ -18,7 +18,7 @@ from satdaemon.db.models.rows import stage_id
 from satdaemon.db.rows import move, network_due
 from satdaemon.db.store import Store
 from satdaemon.domain import Failure, Usage
-from satdaemon.errors import Cancelled, Disposition, OutOfMemory
+from satdaemon.errors import Cancelled, Disposition, NotReady, OutOfMemory
 from satdaemon.status import ProcStatus, RowKind, Stage
 
 MEMORY_FACTOR = 1.5
@@ -111,8 +111,9 @@ def _retry(db: Store, session: Session, job: RunningJob, failure: Failure, usage
 
 def _wait(session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
     delay_s = failure.retry_after_s or 0.0
-    # At once: nothing is awaited, the job was only interrupted.
-    waiting_for = failure.message if delay_s > 0 else None
+    # Only what does not exist yet is awaited, and holds nothing else up; a job given back was merely interrupted.
+    is_awaited = failure.error_class == NotReady.__name__ and delay_s > 0
+    waiting_for = failure.message if is_awaited else None
     at = _to_pending(session, job, delay_s=delay_s, tries=job.tries, reason=failure.message, memory_gb=job.memory_gb)
     _row(session, job, ProcStatus.WAITING, reason=failure.message, waiting_for=waiting_for)
     of_job(session, "waiting", job, message=failure.message, usage=usage)
