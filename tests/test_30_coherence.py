@@ -11,7 +11,7 @@ from stack_chain import ABSENT, ABSENT_ROWS, SHAPE, Finished
 from stack_products import FIRST, write_chain
 from stack_truth import FIELD, ROCK, TOWN, WATER, make_stack
 
-from satdaemon.errors import CorruptProduct, DataError, ProcessingError
+from satdaemon.errors import CorruptProduct, DataError, NotReady, ProcessingError
 from satdaemon.insar.rowrasters import read_raster, write_raster
 from satdaemon.insar.sibling_store import NAME, SiblingReader
 from satdaemon.status import RowKind, Stage
@@ -78,10 +78,10 @@ def test_little_memory_gives_the_same_product(stack_chain: Finished, tmp_path: P
     assert max(small.report.fractions) == 1 and len(small.report.fractions) == 3
 
 
-def test_a_short_stack_and_a_foreign_grid_are_refused(tmp_path: Path):
+def test_a_short_stack_waits_and_a_foreign_grid_is_refused(tmp_path: Path):
     stack = make_stack((64, 96), 4)
     chain = write_chain(tmp_path, stack)
-    with pytest.raises(ProcessingError, match=r"at least 5 dates \(min_dates\), got 4"):
+    with pytest.raises(NotReady, match=r"at least 5 \(min_dates\), got 4"):
         chain.siblings()
     chain.settings[Stage.COHERENCE] = {"min_dates": 3}
     chain.siblings()

@@ -13,7 +13,17 @@ from satdaemon.db import daemon as daemon_row
 from satdaemon.db.clock import now_utc
 from satdaemon.db.jobs.grant import Grant
 from satdaemon.domain import Failure, StageResult, Usage
-from satdaemon.errors import Cancelled, DataError, Disposition, LeaseLost, NotReady, NotUsable, OutOfMemory, RequestError, TransientError
+from satdaemon.errors import (
+    Cancelled,
+    DataError,
+    Disposition,
+    LeaseLost,
+    NotReady,
+    NotUsable,
+    OutOfMemory,
+    RequestError,
+    TransientError,
+)
 from satdaemon.status import ProcStatus, Stage
 
 RESULT = StageResult((), processor="test", processor_version="1")

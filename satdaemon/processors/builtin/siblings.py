@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from satdaemon.config.stages import CoherenceSettings
 from satdaemon.domain import StageInput
-from satdaemon.errors import DataError, ProcessingError
+from satdaemon.errors import DataError, NotReady
 from satdaemon.insar import siblings, speckle
 from satdaemon.insar.rowblocks import block_rows, row_blocks
 from satdaemon.insar.rowrasters import create_rows, open_all, read_rows, shape_of, write_rows
@@ -33,8 +33,8 @@ def make_siblings(job: StageInput, settings: CoherenceSettings, report: Report) 
     """`amplitude.tif`, `amplitude_dispersion.tif` and `siblings.zarr` of the frame."""
     stack = {role.partition("/")[2]: path for role, path in sorted(job.inputs.items()) if role.startswith("satsar/")}
     if len(stack) < settings.min_dates:
-        raise ProcessingError(f"siblings need an initial stack of at least {settings.min_dates} dates (min_dates), got"
-                              f" {len(stack)}: wait for more dates or lower it")
+        raise NotReady(f"waits for dates: siblings need an initial stack of at least {settings.min_dates} (min_dates),"
+                       f" got {len(stack)}")
     rule = siblings.SiblingRule(
         settings.window_az, settings.window_rg, settings.amplitude_ratio, settings.dispersion_tolerance,
         settings.min_siblings, settings.max_siblings,
