@@ -41,7 +41,22 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 def load_commands() -> None:
     """Import the modules that register the commands; each imports what it needs when it runs."""
-    from satdaemon.cli import configuration, database, demo, frames, inspect, points, services, simulate, status  # noqa: F401
+    from satdaemon.cli import (  # noqa: F401
+        configuration,
+        consistency,
+        database,
+        demo,
+        frame_plan,
+        frames,
+        frames_export,
+        inspect,
+        points,
+        services,
+        simulate,
+        stale,
+        status,
+        transfer,
+    )
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Parts of `bench database`: each module has `measure(settings, small) -> list[Ratio]`."""

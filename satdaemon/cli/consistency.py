@@ -1,0 +1,1 @@
+"""`satdaemon check-consistency`: the database against the file system."""

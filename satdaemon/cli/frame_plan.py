@@ -1,0 +1,1 @@
+"""`satdaemon frame plan|...`: dates, network and master of a frame."""

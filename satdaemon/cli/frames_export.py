@@ -1,0 +1,1 @@
+"""`satdaemon frames ...`: frames and bursts for a map."""

@@ -1,0 +1,1 @@
+"""`satdaemon stale`: what was made from inputs that have changed since."""

@@ -1,0 +1,1 @@
+"""`satdaemon db ...`: dump, restore and copy of a database."""
