@@ -18,12 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from databases import make_settings  # noqa: E402
-from postgres import cluster  # noqa: E402
+from databases import make_settings
+from postgres import cluster
 
-from bench.database.ratio import Ratio  # noqa: E402
-from satdaemon.config import Settings  # noqa: E402
-from satdaemon.db import init_database  # noqa: E402
+from bench.database.ratio import Ratio
+from satdaemon.config import Settings
+from satdaemon.db import init_database
 
 PARTS = sorted(p.stem for p in (Path(__file__).parent / "database").glob("*.py") if p.stem not in ("__init__", "ratio", "scale"))
 
