@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 
 from satdaemon.config import NotifySettings
 from satdaemon.db import Database, FailedJob, PendingJob, RunningJob, daemon, runs, summary
-from satdaemon.domain import product_key
+from satdaemon.domain import job_title
 from satdaemon.notify import Notifier
 from satdaemon.status import RowKind, Stage
 
@@ -61,6 +61,4 @@ def _counts(database: Database, frame_id: str) -> str:
 
 
 def _title(job: FailedJob) -> str:
-    stage = Stage(job.stage)
-    key = product_key(RowKind(job.kind), stage, job.date1, job.date2)
-    return f"{stage} {job.frame_id} {key}"
+    return job_title(RowKind(job.kind), Stage(job.stage), job.frame_id, job.date1, job.date2)

@@ -117,7 +117,12 @@ class Job:
     @property
     def title(self) -> str:
         """Readable name: `unwrap 132A_DEMO 20230101-20230113`."""
-        return f"{self.stage} {self.frame_id} {self.key.replace('_', '-')}".removesuffix(" frame")
+        return job_title(self.kind, self.stage, self.frame_id, self.date1, self.date2)
+
+
+def job_title(kind: RowKind, stage: Stage, frame_id: str, date1: date | None, date2: date | None) -> str:
+    """Readable name of a job: `unwrap 132A_DEMO 20230101-20230113`."""
+    return f"{stage} {frame_id} {product_key(kind, stage, date1, date2).replace('_', '-')}".removesuffix(" frame")
 
 
 def product_key(kind: RowKind, stage: Stage, date1: date | None, date2: date | None) -> str:
