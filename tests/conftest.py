@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from databases import database, database_url, postgres_cluster, settings, sqlite_template
+from demos import killed_demo
 from prefect_parts import fork_servers, prefect_port, prefect_service
 from stack_chain import stack_chain
 
@@ -10,6 +11,7 @@ __all__ = [
     "database",
     "database_url",
     "fork_servers",
+    "killed_demo",
     "postgres_cluster",
     "prefect_port",
     "prefect_service",

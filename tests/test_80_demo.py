@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from demos import KilledDemo, ended_well, start
 from postgres import Cluster
 
 from satdaemon.cli.demo.report import LIMITS, kept
@@ -27,60 +24,21 @@ FRAME = "132A_DEMO_SIM"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-def start(out: Path, *options: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "satdaemon.cli", "demo", "--out", str(out), *options]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def ended_well(process: subprocess.Popen[str]) -> str:
-    text, _ = process.communicate(timeout=1400)
-    assert process.returncode == 0, text
-    return text
-
-
-def wait_for_job(out: Path, process: subprocess.Popen[str], stage: str) -> RunningJob:
-    """A job of `stage` that has begun."""
-    deadline = time.monotonic() + 900
-    while time.monotonic() < deadline and process.poll() is None:
-        if (out / "satdaemon.cfg").exists() and (out / "satdaemon.sqlite").exists():
-            database = Database(load(out / "satdaemon.cfg"))
-            try:
-                jobs = [job for job in database.query(RunningJob, stage=stage) if job.pid is not None]
-            except Exception as error:
-                if "no such table" not in str(error):
-                    raise
-                jobs = []  # the schema is being made
-            finally:
-                database.close()
-            if jobs:
-                return jobs[0]
-        time.sleep(0.3)
-    pytest.fail(f"no {stage} job began: {process.communicate(timeout=10)[0] if process.poll() is not None else 'still running'}")
-
-
 def finished_jobs(database: Database) -> Counter[tuple[Any, ...]]:
     events = database.query(JobEvent, event="finished")
     return Counter((e.kind, e.stage, e.date1, e.date2) for e in events)
 
 
 @pytest.mark.faults
-def test_the_demo_completes_though_a_worker_is_killed_and_nothing_is_done_twice(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    process = start(out, "--dates", "10")
-    job = wait_for_job(out, process, "coherence")
-    services = json.loads((load(out / "satdaemon.cfg").parameters.service_path / "status.json").read_text())
-    worker = next(part for part in services["parts"] if str(job.machine) in part["name"])
-    os.kill(worker["pid"], signal.SIGKILL)
-    text = ended_well(process)
-
-    settings = load(out / "satdaemon.cfg")
-    database = Database(settings)
+def test_the_demo_completes_though_a_worker_is_killed_and_nothing_is_done_twice(killed_demo: KilledDemo) -> None:
+    out = killed_demo.out
+    database = Database(load(out / "satdaemon.cfg"))
     assert {key: n for key, n in finished_jobs(database).items() if n > 1} == {}
     assert database.query(JobEvent, event="retry"), "the kill was noticed"
     assert database.query(RunningJob) == []
     _check_summary(out)
     _check_odd_dates(database, Truth.load(out / "simulation"))
-    assert "POEORB" in text, "the table wraps its lines: one word"
+    assert "POEORB" in killed_demo.text, "the table wraps its lines: one word"
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(out) in " ".join(p.info["cmdline"] or [])]
     for name in ("velocity.png", "series.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
