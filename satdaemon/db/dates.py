@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -43,7 +43,11 @@ class Day:
 def days_of_frame(session: Session, frame: Frame) -> dict[date, Day]:
     """The dates of a frame from the files that are tied to it: newest products, midnight rule, bad files told apart."""
     linked = select(File).join(frames2files).where(frames2files.c.frame_id == frame.id).order_by(File.id)
-    files = session.scalars(linked).all()
+    return days_of_files(session, frame, session.scalars(linked).all())
+
+
+def days_of_files(session: Session, frame: Frame, files: Sequence[File]) -> dict[date, Day]:
+    """The same for given files, also of a frame that is not made yet."""
     bursts, starts = _bursts(session, frame)
     good = [scene_of(f) for f in files if f.state not in (BAD, MISSING) and f.start_utc is not None and bursts.get(f.id)]
     valid = newest_products(good, bursts)
