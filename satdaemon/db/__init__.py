@@ -24,6 +24,7 @@ from satdaemon.db.models import (
     RsarIfg,
     RsarIfgProcStage,
     RunningJob,
+    StrayFile,
 )
 
 __all__ = [
@@ -49,5 +50,6 @@ __all__ = [
     "RsarIfg",
     "RsarIfgProcStage",
     "RunningJob",
+    "StrayFile",
     "init_database",
 ]

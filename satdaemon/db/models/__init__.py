@@ -1,10 +1,11 @@
 """The tables, as SQLAlchemy models."""
 
 from satdaemon.db.models.base import Base
-from satdaemon.db.models.catalogue import Burst, File, Frame, Orbit, files2bursts, frames2bursts, frames2files
+from satdaemon.db.models.catalogue import Burst, File, Frame, Orbit, StrayFile, files2bursts, frames2bursts, frames2files
 from satdaemon.db.models.jobs import (
     DaemonTools,
     FailedJob,
+    FrameChange,
     FrameRun,
     JobEvent,
     JobKey,
@@ -12,6 +13,7 @@ from satdaemon.db.models.jobs import (
     PendingJob,
     RunningJob,
 )
+from satdaemon.db.models.ledger import LEDGER
 from satdaemon.db.models.points import Point, PointSeries, PointsVersion
 from satdaemon.db.models.products import Product
 from satdaemon.db.models.rows import (
@@ -28,6 +30,7 @@ from satdaemon.db.models.rows import (
 )
 
 __all__ = [
+    "LEDGER",
     "MODEL_OF",
     "Base",
     "Burst",
@@ -35,6 +38,7 @@ __all__ = [
     "FailedJob",
     "File",
     "Frame",
+    "FrameChange",
     "FrameRun",
     "Ifg",
     "IfgProcStage",
@@ -53,6 +57,7 @@ __all__ = [
     "RsarIfgProcStage",
     "RunningJob",
     "StageRow",
+    "StrayFile",
     "files2bursts",
     "frames2bursts",
     "frames2files",

@@ -19,6 +19,7 @@ from satdaemon.db.models.rows import Master
 DIRECTION = "orbit_direction IN ('A', 'D')"
 ON_DISK, REMOTE, BAD, MISSING = "on_disk", "remote", "bad", "missing"
 """States of a file: on our disk; known to an archive; not usable (see reason); was on disk, is not now."""
+DUPLICATE = "duplicate"
 
 files2bursts = Table(
     "files2bursts",
@@ -181,6 +182,21 @@ class Frame(Base):
     bursts: Mapped[list[Burst]] = relationship(secondary=frames2bursts, back_populates="frames", order_by="Burst.id")
     files: Mapped[list[File]] = relationship(secondary=frames2files, back_populates="frames", order_by="File.id")
     master: Mapped[Master | None] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+
+class StrayFile(Base):
+    """A zip below data_path that is no row of `files`: not readable and nameless, or a second copy of a product."""
+
+    __tablename__ = "stray_files"
+    __table_args__ = (CheckConstraint(f"state IN ('{BAD}', '{DUPLICATE}')", "state"),)
+
+    abspath: Mapped[str] = mapped_column(Text, primary_key=True, comment="With bytes that are not UTF-8 escaped.")
+    state: Mapped[str] = mapped_column(String(10))
+    file_id: Mapped[str | None] = mapped_column(String(100), index=True, comment="The product that it is, or says it is.")
+    reason: Mapped[str] = mapped_column(Text)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger, comment="Empty: to be opened again next time.")
+    last_updated: Mapped[Updated]
 
 
 class Orbit(Base):
