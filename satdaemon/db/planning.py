@@ -57,7 +57,7 @@ def plan(db: Store, frame_ids: Sequence[str] | None = None) -> Plan:
     lost = rescue(db)
     db.write(lambda session: _reconcile(session, frames))
     network.follow_dates(db, frames)
-    staleness.mark_timeseries(db, frames)
+    staleness.mark(db, frames)
     counts = db.write(lambda session: _queue(db, session, frames, began))
     return Plan(rescued=len(lost), wall_s=time.perf_counter() - began, **counts)
 
