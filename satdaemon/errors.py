@@ -10,6 +10,7 @@ SatDaemonError
  ├─ NotReady             an input does not exist yet (an orbit, a disk): later    WAIT
  ├─ TransientError       may pass by itself                                       RETRY
  │   ├─ ArchiveError     an archive did not answer as it should                   RETRY
+ │   ├─ DatabaseUnavailable  the database does not answer, is locked or full      RETRY
  │   ├─ MachineLost      the machine or worker of a job went away                 RETRY
  │   ├─ OutOfMemory      the job needed more memory than it was given             RETRY
  │   └─ TimeLimit        the job ran longer than its limit                        RETRY
@@ -83,6 +84,10 @@ class TransientError(SatDaemonError):
 
 class ArchiveError(TransientError):
     """An archive did not answer, or not as it should."""
+
+
+class DatabaseUnavailable(TransientError):
+    """The database does not answer, is locked, or cannot write; what was under way there is undone."""
 
 
 class MachineLost(TransientError):

@@ -26,6 +26,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
         ("NotReady", "wait"),
         ("TransientError", "retry"),
         ("ArchiveError", "retry"),
+        ("DatabaseUnavailable", "retry"),
         ("MachineLost", "retry"),
         ("OutOfMemory", "retry"),
         ("TimeLimit", "retry"),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from satdaemon.db.failures import tell_failures
 from satdaemon.db.geometry import register_on_sqlite
 from satdaemon.errors import ConfigError
 
@@ -17,7 +18,10 @@ READ_ONLY = "satdaemon_read"
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for a database URL; nothing is connected yet."""
+    """An engine for a database URL; nothing is connected yet.
+
+    Where the database itself is what fails, its statements raise ConfigError or DatabaseUnavailable in words.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -28,10 +32,11 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        tell_failures(engine)
         return engine
     if parsed.get_backend_name() != "postgresql":
         raise ConfigError(f"database: expected sqlite or postgresql, got {parsed.get_backend_name()!r}")
-    return create_engine(
+    engine = create_engine(
         parsed,
         executemany_mode="values_plus_batch",
         pool_pre_ping=True,
@@ -39,6 +44,8 @@ def open_engine(url: str) -> Engine:
         max_overflow=20,
         connect_args={"connect_timeout": 15},
     )
+    tell_failures(engine)
+    return engine
 
 
 def make_parent_directory(url: str) -> None:

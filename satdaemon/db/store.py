@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from satdaemon.config import Settings, load
 from satdaemon.db.session import READ_ONLY, open_engine
+from satdaemon.errors import DatabaseUnavailable
 
 _T = TypeVar("_T")
-_AGAIN = ("40001", "40P01", "57P01", "57P02", "57P03", "08006", "08003", "08001")
-"""PostgreSQL: serialisation, deadlock, shutdown, connection lost."""
+_AGAIN = ("40001", "40P01")
+"""PostgreSQL: serialisation, deadlock. A lost connection is DatabaseUnavailable (satdaemon/db/failures.py)."""
 
 
 class Store:
@@ -65,7 +66,7 @@ class Store:
             try:
                 with self.session_scope() as session:
                     return work(session)
-            except DBAPIError as error:
+            except (DBAPIError, DatabaseUnavailable) as error:
                 if left == 0 or not _may_pass(error):
                     raise
                 time.sleep(0.2 * 2 ** (tries - 1 - left))
@@ -78,11 +79,7 @@ class Store:
             self._points_engine.dispose()
 
 
-def _may_pass(error: DBAPIError) -> bool:
-    code = getattr(error.orig, "pgcode", None)
-    if code in _AGAIN or error.connection_invalidated:
+def _may_pass(error: DBAPIError | DatabaseUnavailable) -> bool:
+    if isinstance(error, DatabaseUnavailable):
         return True
-    text = str(error.orig)
-    return isinstance(error, OperationalError) and any(
-        words in text for words in ("server closed the connection", "could not connect", "connection to server", "is locked")
-    )
+    return error.connection_invalidated or getattr(error.orig, "pgcode", None) in _AGAIN
