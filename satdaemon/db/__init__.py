@@ -12,6 +12,7 @@ from satdaemon.db.models import (
     Ifg,
     IfgProcStage,
     JobEvent,
+    JudgedFrame,
     Machine,
     Master,
     MasterProcStage,
@@ -24,6 +25,7 @@ from satdaemon.db.models import (
     RsarIfg,
     RsarIfgProcStage,
     RunningJob,
+    StaleProduct,
     StrayFile,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "Ifg",
     "IfgProcStage",
     "JobEvent",
+    "JudgedFrame",
     "Machine",
     "Master",
     "MasterProcStage",
@@ -50,6 +53,7 @@ __all__ = [
     "RsarIfg",
     "RsarIfgProcStage",
     "RunningJob",
+    "StaleProduct",
     "StrayFile",
     "init_database",
 ]

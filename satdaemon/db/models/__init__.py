@@ -15,7 +15,7 @@ from satdaemon.db.models.jobs import (
 )
 from satdaemon.db.models.ledger import LEDGER
 from satdaemon.db.models.points import Point, PointSeries, PointsVersion
-from satdaemon.db.models.products import Product
+from satdaemon.db.models.products import JudgedFrame, Product, StaleProduct
 from satdaemon.db.models.rows import (
     MODEL_OF,
     Ifg,
@@ -44,6 +44,7 @@ __all__ = [
     "IfgProcStage",
     "JobEvent",
     "JobKey",
+    "JudgedFrame",
     "Machine",
     "Master",
     "MasterProcStage",
@@ -57,6 +58,7 @@ __all__ = [
     "RsarIfgProcStage",
     "RunningJob",
     "StageRow",
+    "StaleProduct",
     "StrayFile",
     "files2bursts",
     "frames2bursts",

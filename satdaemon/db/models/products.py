@@ -1,4 +1,4 @@
-"""What was made, from what, by what."""
+"""What was made, from what, by what; and what has changed since."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from satdaemon.db.models.base import NEVER_AGAIN, Base, Created, RowId
+from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId
 from satdaemon.db.models.rows import CASCADE
 
 
@@ -18,6 +18,7 @@ class Product(Base):
     __table_args__ = (
         UniqueConstraint("frame_id", "stage", "key"),
         Index("ix_products_frame_id_stage_id", "frame_id", "stage", "id"),
+        Index("ix_products_frame_id_id", "frame_id", "id"),
         NEVER_AGAIN,
     )
 
@@ -35,6 +36,8 @@ class Product(Base):
     fingerprint: Mapped[str] = mapped_column(String(64), comment="Digest of all that the product was made from.")
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON, comment="What the fingerprint was made of.")
     newest_input: Mapped[int | None] = mapped_column(BigInteger, comment="Newest product that was there when the job began.")
+    orbit: Mapped[str | None] = mapped_column(Text, comment="A download's orbit files: their names, blanks between.")
+    judged: Mapped[str | None] = mapped_column(String(32), comment="Digest of what it was found up to date with.")
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
     job_id: Mapped[int] = mapped_column(BigInteger)
@@ -42,3 +45,28 @@ class Product(Base):
     cpu_s: Mapped[float | None]
     wall_s: Mapped[float | None]
     created_utc: Mapped[Created]
+
+
+class StaleProduct(Base):
+    """A product whose inputs have changed since it was made. Gone with the product, or when the change is taken back."""
+
+    __tablename__ = "stale_products"
+
+    product_id: Mapped[int] = mapped_column(
+        BigKey, ForeignKey("products.id", ondelete=CASCADE), primary_key=True, autoincrement=False
+    )
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id", ondelete=CASCADE), index=True)
+    since_utc: Mapped[Created]
+    reason: Mapped[str] = mapped_column(Text)
+    own: Mapped[bool] = mapped_column(comment="An input itself has changed; else only what it reads is stale.")
+    marked: Mapped[bool] = mapped_column(comment="Its row was made STALE for it, and may be taken back.")
+
+
+class JudgedFrame(Base):
+    """All that a frame was last looked at with: equal again, there is nothing to look at."""
+
+    __tablename__ = "judged_frames"
+
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id", ondelete=CASCADE), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    judged_utc: Mapped[Created]
