@@ -3,6 +3,7 @@
 SatDaemonError
  ├─ ConfigError          a setting is wrong: the operator changes it             FAIL
  ├─ RequestError         a caller asked for something that cannot be done        FAIL
+ │   └─ NeedsConfirmation  it can, but work is lost by it: ask again with confirm  FAIL
  ├─ DataError            an input is unusable; the same input fails again         FAIL
  │   └─ CorruptProduct   a file is not what its name, size or checksum says       FAIL
  ├─ ProcessingError      the numbers do not allow a result (e.g. ESD incoherent)  FAIL
@@ -46,6 +47,14 @@ class ConfigError(SatDaemonError):
 
 class RequestError(SatDaemonError):
     """What was asked for cannot be done; the message says what can."""
+
+
+class NeedsConfirmation(RequestError):
+    """What was asked for makes work again or loses it; `effects` lists exactly which. Ask again with confirm=True."""
+
+    def __init__(self, message: str, effects: object = None) -> None:
+        super().__init__(message)
+        self.effects = effects
 
 
 class DataError(SatDaemonError):

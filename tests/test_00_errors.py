@@ -19,6 +19,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
         ("SatDaemonError", "fail"),
         ("ConfigError", "fail"),
         ("RequestError", "fail"),
+        ("NeedsConfirmation", "fail"),
         ("DataError", "fail"),
         ("CorruptProduct", "fail"),
         ("ProcessingError", "fail"),

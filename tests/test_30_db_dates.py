@@ -186,7 +186,7 @@ def test_pairs_of_a_failed_date_are_left_out_and_the_network_is_joined_again(dat
     rows.exclude(database, FRAME, gone, reason="ESA disclaimer", who="ada")
     plan(database)
     left = database.query(RsarIfg, proc_status=5)
-    assert {(r.automatic, r.reason) for r in left} == {(True, f"{gone} excluded: ESA disclaimer")}
+    assert {(r.automatic, r.reason) for r in left} == {(True, f"see {gone} (excluded)")}
     assert Pair(dates[4], dates[6]) in open_pairs(database) and connected(database)
     rows.include(database, FRAME, gone, who="ada")
     plan(database)

@@ -28,6 +28,9 @@ class Day:
     """Unusable files of the date, with their reasons."""
     bursts: frozenset[str] = frozenset()
     """Bursts of the frame that the valid products have."""
+    made_of: frozenset[str] = frozenset()
+    """The valid products if every file were still on disk and whole: what a date that is made already is held against."""
+    made_of_bursts: frozenset[str] = frozenset()
 
     @property
     def start(self) -> datetime | None:
@@ -49,13 +52,18 @@ def days_of_frame(session: Session, frame: Frame) -> dict[date, Day]:
 def days_of_files(session: Session, frame: Frame, files: Sequence[File]) -> dict[date, Day]:
     """The same for given files, also of a frame that is not made yet."""
     bursts, starts = _bursts(session, frame)
-    good = [scene_of(f) for f in files if f.state not in (BAD, MISSING) and f.start_utc is not None and bursts.get(f.id)]
+    whole = [f for f in files if f.start_utc is not None and bursts.get(f.id)]
+    good = [scene_of(f) for f in whole if f.state not in (BAD, MISSING)]
     valid = newest_products(good, bursts)
     kept = {scene.id for scene in valid}
     days: dict[date, Day] = {}
     for date_, scenes in split_dates(valid, starts).items():
         present = frozenset(b for scene in scenes for b in bursts[scene.id])
         days[date_] = Day(sorted(scenes, key=lambda s: (s.start_utc, s.id)), bursts=present)
+    for date_, scenes in split_dates(newest_products([scene_of(f) for f in whole], bursts), starts).items():
+        day = days.setdefault(date_, Day())
+        day.made_of = frozenset(s.id for s in scenes)
+        day.made_of_bursts = frozenset(b for scene in scenes for b in bursts[scene.id])
     for scene in good:
         if scene.id not in kept:
             _day_of(days, scene).replaced.append(scene)
@@ -68,18 +76,21 @@ def days_of_files(session: Session, frame: Frame, files: Sequence[File]) -> dict
     return days
 
 
-def keep_dates(session: Session, frame_id: str, days: Mapping[date, Day]) -> None:
-    """Note with each file of the frame its date there, and whether it is used."""
+def keep_dates(session: Session, frame_id: str, days: Mapping[date, Day]) -> set[date]:
+    """Note with each file of the frame its date there, and whether it is used; returns the dates whose files changed."""
     link = frames2files.c
     rows = session.execute(select(link.file_id, link.date, link.valid).where(link.frame_id == frame_id)).all()
     present = {row.file_id: (row.date, row.valid) for row in rows}
     wanted = {s.id: (day, 1) for day, found in days.items() for s in found.scenes}
     wanted |= {s.id: (day, 0) for day, found in days.items() for s in found.replaced}
     wanted |= {file: (day, 0) for day, found in days.items() for file in found.bad}
+    changed: set[date] = set()
     for file, (day, used) in wanted.items():
         if file in present and present[file] != (day, used):
             where = (link.frame_id == frame_id, link.file_id == file)
             session.execute(update(frames2files).where(*where).values(date=day, valid=used))
+            changed |= {d for d in (day, present[file][0]) if d is not None}
+    return changed
 
 
 def _bursts(session: Session, frame: Frame) -> tuple[dict[str, set[str]], dict[str, datetime]]:
@@ -97,6 +108,9 @@ def _bursts(session: Session, frame: Frame) -> tuple[dict[str, set[str]], dict[s
 
 def _day_of(days: dict[date, Day], scene: Scene) -> Day:
     """The day that a file belongs to, which is not among the valid ones: that of its pass, else of its start."""
+    for day in days.values():
+        if scene.id in day.made_of:
+            return day
     for day in days.values():
         near = [s for s in day.scenes if abs((s.start_utc - scene.start_utc).total_seconds()) < 600]
         if near:

@@ -9,18 +9,20 @@ from typing import Any
 from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.orm import Session
 
+from satdaemon.db.events import record
 from satdaemon.db.frames import network_settings
 from satdaemon.db.models import Frame, Ifg, Master, RsarIfg, stage_id
 from satdaemon.db.rows import move
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_many
 from satdaemon.domain import Pair
-from satdaemon.planning.network import components, network
+from satdaemon.planning.network import components, joining, network
 from satdaemon.status import ProcStatus, RowKind, Stage
 
 _KEYS = ("only_f", "only_d", "only_p")
-_BACK: dict[str, Any] = {"reason": None, "automatic": False}
+_BACK: dict[str, Any] = {"reason": None, "automatic": False, "stale_from": None}
 OUT = (int(ProcStatus.FAILED), int(ProcStatus.EXCLUDED))
+_HAS_PRODUCT = (int(ProcStatus.DONE), int(ProcStatus.DONE_WITH_WARNINGS), int(ProcStatus.STALE))
 # Frames that say so; pairs still open whose date is out; pairs left out by rule whose dates are both in.
 _DUE = """
 SELECT f.id FROM frames f WHERE f.network_due {only_f}
@@ -42,6 +44,8 @@ class NetworkReport:
     returned: list[Pair] = field(default_factory=list)
     parts: int = 1
     """Parts of the network: above 1 it is not connected."""
+    warning: str = ""
+    """Where the network is not connected: its parts, and what would join them."""
 
 
 def follow_dates(db: Store, frames: list[str] | None = None) -> dict[str, NetworkReport]:
@@ -63,34 +67,60 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
     """Bring the pairs of one frame in step with its dates. Run again, it changes nothing."""
     frame = session.scalars(select(Frame).where(Frame.id == frame_id).with_for_update()).one()
     settings = network_settings(db.settings, frame)
-    dates = {row.date: row for row in session.scalars(select(Ifg).where(Ifg.frame_id == frame_id))}
+    fresh = {"populate_existing": True}  # rows were moved past the session
+    dates = {row.date: row for row in session.scalars(select(Ifg).where(Ifg.frame_id == frame_id).execution_options(**fresh))}
     master = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
     usable = {day for day, row in dates.items() if row.proc_status not in OUT} | ({master} if master else set())
     days = sorted(d for d in usable if _in_range(frame, d))
-    rows = {Pair(r.date1, r.date2): r for r in session.scalars(select(RsarIfg).where(RsarIfg.frame_id == frame_id))}
+    rows = {
+        Pair(r.date1, r.date2): r
+        for r in session.scalars(select(RsarIfg).where(RsarIfg.frame_id == frame_id).execution_options(**fresh))
+    }
     never = {p for p, r in rows.items() if r.proc_status == ProcStatus.FAILED or _by_hand(r)}
     wanted = set(network(days, [p for p in rows if p not in never], settings, never))
-    now = [d for d in days if d not in dates or dates[d].waiting_for is None]
+    now = [d for d in days if (d not in dates or dates[d].waiting_for is None) and _in_scope(frame, d)]
     if len(components(now, wanted)) > 1:
-        # Dates that wait for something must not be all that ties two sides together.
+        # Dates that wait for something, or are not processed, must not be all that ties two sides together.
         wanted |= network(now, [p for p in wanted if p[0] in now and p[1] in now], settings, never)
-    report = NetworkReport(parts=len(components(days, wanted)))
+    report = _report(days, wanted, never)
     for pair, row in rows.items():
         gone = [d for d in pair if d not in usable]
         if gone:
             _leave_out(session, row, _why(gone[0], dates), report)
-        elif pair in wanted and _by_rule(row) and move(session, RowKind.RSAR_IFG, row.id, ProcStatus.WAITING, **_BACK):
-            report.returned.append(pair)
+        elif pair in wanted and _by_rule(row):
+            stage = _again_from(row, [dates[d] for d in pair if d in dates])
+            if move(session, RowKind.RSAR_IFG, row.id, ProcStatus.WAITING, **_BACK, proc_stage=stage):
+                report.returned.append(pair)
     report.added = sorted(wanted - rows.keys())
     insert_many(session, RsarIfg, [{"frame_id": frame_id, "date1": p.date1, "date2": p.date2} for p in report.added])
     session.execute(update(Frame).where(Frame.id == frame_id).values(network_due=False, last_updated=Frame.last_updated))
+    if report.warning and (report.added or report.excluded or report.returned):
+        record(session, "network", frame_id=frame_id, message=report.warning)
+    return report
+
+
+def _report(days: list[date], wanted: set[Pair], never: set[Pair]) -> NetworkReport:
+    parts = components(days, wanted)
+    report = NetworkReport(parts=len(parts))
+    if len(parts) > 1:
+        ties = joining(parts, never)
+        listed = " and ".join(f"{min(part)} .. {max(part)} ({len(part)} dates)" for part in parts[:4])
+        shortest = ", ".join(f"{p.date1} {p.date2}" for p in ties[:3])
+        report.warning = (
+            f"the network is in {len(parts)} parts, which no pair may join: {listed}{' ...' if len(parts) > 4 else ''}; "
+            f"{len(ties)} pairs between them were left out by hand or failed: include or retry one, the shortest are {shortest}"
+        )
     return report
 
 
 def _leave_out(session: Session, row: RsarIfg, why: str, report: NetworkReport) -> None:
-    if row.proc_status == ProcStatus.EXCLUDED or row.proc_status == ProcStatus.RUNNING:
-        return  # a running one is looked at again when it has ended
-    was_used = row.proc_stage == stage_id(RowKind.RSAR_IFG, Stage.UNWRAP) and ProcStatus(row.proc_status).is_done
+    if row.proc_status == ProcStatus.RUNNING:
+        return  # looked at again when it has ended
+    if row.proc_status == ProcStatus.EXCLUDED:
+        if row.automatic and row.reason != why:
+            row.reason = why
+        return
+    was_used = row.proc_stage == stage_id(RowKind.RSAR_IFG, Stage.UNWRAP) and row.proc_status in _HAS_PRODUCT
     if not move(session, RowKind.RSAR_IFG, row.id, ProcStatus.EXCLUDED, reason=why, automatic=True):
         return
     report.excluded.append(Pair(row.date1, row.date2))
@@ -101,11 +131,16 @@ def _leave_out(session: Session, row: RsarIfg, why: str, report: NetworkReport) 
         session.execute(update(Master).where(*done).values(**values).execution_options(synchronize_session=False))
 
 
+def _again_from(row: RsarIfg, dates: list[Ifg]) -> int:
+    """The stage from which a pair that returns goes on: its last one only where nothing before it changed or will."""
+    settled = all(d.proc_stage == stage_id(RowKind.IFG, Stage.SATSAR) and d.proc_status in _HAS_PRODUCT for d in dates)
+    return min(row.proc_stage, row.stale_from or row.proc_stage) if settled else 1
+
+
 def _why(day: date, dates: dict[date, Ifg]) -> str:
+    """Where the reason stands: with the date, not with each of its pairs."""
     row = dates.get(day)
-    if row is None:
-        return f"{day}: no longer a date of the frame"
-    return f"{day} {ProcStatus(row.proc_status).name.lower()}: {row.reason or 'no reason given'}"
+    return f"{day} is no longer a date of the frame" if row is None else f"see {day} ({row.status.name.lower()})"
 
 
 def _by_rule(row: RsarIfg) -> bool:
@@ -118,3 +153,7 @@ def _by_hand(row: RsarIfg) -> bool:
 
 def _in_range(frame: Frame, day: date) -> bool:
     return (frame.start_date is None or day >= frame.start_date) and (frame.end_date is None or day <= frame.end_date)
+
+
+def _in_scope(frame: Frame, day: date) -> bool:
+    return frame.do_update or frame.initial_last_date is None or day <= frame.initial_last_date

@@ -15,15 +15,14 @@ from satdaemon.config import NetworkSettings
 from satdaemon.db import network
 from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import changed
+from satdaemon.db.date_rows import Verdict, follow_files, is_made, verdict
 from satdaemon.db.dates import Day, days_of_frame, keep_dates
 from satdaemon.db.frames import frame_of, network_settings
-from satdaemon.db.models import Frame, Ifg, Master, Product, stage_id
-from satdaemon.db.rows import move
+from satdaemon.db.models import Frame, Ifg, Master, stage_id
 from satdaemon.db.store import Store
 from satdaemon.domain import Frame as FrameValue
 from satdaemon.domain import Pair
 from satdaemon.errors import NotReady, RequestError
-from satdaemon.planning.coverage import coverage
 from satdaemon.planning.master import MasterCandidate, choose_master
 from satdaemon.status import ProcStatus, RowKind, Stage
 
@@ -46,6 +45,8 @@ class DatesReport:
     pairs_excluded: list[Pair] = field(default_factory=list)
     pairs_returned: list[Pair] = field(default_factory=list)
     parts: int = 1
+    warnings: list[str] = field(default_factory=list)
+    """What a person should look at: a network in parts, a master that its files no longer show whole."""
 
 
 def update_dates(db: Store, frame_id: str, user_master_date: date | None = None) -> DatesReport:
@@ -69,15 +70,16 @@ def _update(db: Store, session: Session, frame_id: str, wish: date | None, files
     settings = network_settings(db.settings, row)
     looked = session.scalar(select(now_utc()))
     days = days_of_frame(session, frame)
-    keep_dates(session, frame_id, days)
+    touched = keep_dates(session, frame_id, days)
     report.dates = sorted(days)
-    verdicts = {day: _verdict(frame, found, settings) for day, found in days.items()}
-    _choose_master(session, report, frame, days, verdicts, files, settings, wish)
-    _rows(session, report, days, verdicts)
-    _stale(session, report, days)
+    _choose_master(session, report, frame, days, files, settings, wish)
+    outcome = follow_files(session, frame, days, settings, master=report.master, touched=touched)
+    report.added, report.excluded, report.returned = outcome.added, outcome.excluded, outcome.returned
+    report.stale = outcome.stale
     pairs = network.refresh(db, session, frame_id)
     report.pairs_added, report.pairs_excluded, report.pairs_returned = pairs.added, pairs.excluded, pairs.returned
     report.parts = pairs.parts
+    report.warnings += [pairs.warning] if pairs.warning else []
     session.execute(update(Frame).where(Frame.id == frame_id).values(procdates_utc=looked))
     if report.added or report.returned or report.stale or pairs.added or pairs.excluded or pairs.returned:
         what = f"{len(report.added)} dates and {len(pairs.added)} pairs added"
@@ -85,28 +87,11 @@ def _update(db: Store, session: Session, frame_id: str, wish: date | None, files
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    usable: bool
-    reason: str
-    share: float
-    missing: tuple[str, ...]
-
-
-def _verdict(frame: FrameValue, day: Day, settings: NetworkSettings) -> _Verdict:
-    found = coverage(frame, day.bursts, settings.min_coverage)
-    if found.usable or not day.bad:
-        return _Verdict(found.usable, found.reason, found.share, found.missing)
-    why = "; ".join(f"{scene} cannot be used: {reason}" for scene, reason in sorted(day.bad.items()))
-    return _Verdict(False, why if not day.scenes else f"{found.reason}; {why}", found.share, found.missing)
-
-
 def _choose_master(
     session: Session,
     report: DatesReport,
     frame: FrameValue,
     days: Mapping[date, Day],
-    verdicts: Mapping[date, _Verdict],
     files: tuple[OrbitFile, ...],
     settings: NetworkSettings,
     wish: date | None,
@@ -116,17 +101,18 @@ def _choose_master(
         if wish is not None and wish != present.date:
             raise RequestError(f"frame {frame.id}: its master is {present.date} already; set_master_for_frame changes it")
         report.master, report.master_reason = present.date, present.choice_reason or ""
+        report.warnings += _about_master(frame, present, days, settings)
         return
-    by_hand = set(session.scalars(select(Ifg.date).where(Ifg.frame_id == frame.id, Ifg.proc_status.in_((4, 5)), ~Ifg.automatic)))
-    candidates = [
-        MasterCandidate(
-            date=day,
-            bursts_present=len(frame.bursts) - len(verdicts[day].missing),
-            bursts_total=len(frame.bursts),
-            has_poeorb=found.start is not None
-            and found.stop is not None
-            and orbits.has_precise(files, found.scenes[0].platform, found.start, found.stop),
+    out = session.scalars(select(Ifg).where(Ifg.frame_id == frame.id, Ifg.proc_status.in_((4, 5)), ~Ifg.automatic))
+    by_hand = {row.date: f"{row.status.name.lower()}: {row.reason or 'no reason given'}" for row in out}
+    verdicts = {day: verdict(frame, found, settings, made=False) for day, found in days.items()}
+    if wish is not None and wish in days and (wish in by_hand or not verdicts[wish].usable):
+        raise RequestError(
+            f"frame {frame.id}: expected a usable date as master, got {wish}, which is left out: "
+            f"{by_hand.get(wish) or verdicts[wish].reason}"
         )
+    candidates = [
+        _candidate(frame, day, found, verdicts[day], files)
         for day, found in days.items()
         if verdicts[day].usable and day not in by_hand
     ]
@@ -138,6 +124,25 @@ def _choose_master(
         return
     take_master(session, frame.id, choice.date, "user" if wish is not None else "rule", choice.reason)
     report.master, report.master_reason = choice.date, choice.reason
+
+
+def _candidate(frame: FrameValue, day: date, found: Day, known: Verdict, files: tuple[OrbitFile, ...]) -> MasterCandidate:
+    return MasterCandidate(
+        date=day,
+        bursts_present=len(frame.bursts) - len(known.missing),
+        bursts_total=len(frame.bursts),
+        has_poeorb=found.start is not None
+        and found.stop is not None
+        and orbits.has_precise(files, found.scenes[0].platform, found.start, found.stop),
+    )
+
+
+def _about_master(frame: FrameValue, master: Master, days: Mapping[date, Day], settings: NetworkSettings) -> list[str]:
+    """A master is never left out by a rule: nothing could be made without it. What the rule would say is told."""
+    if master.date not in days:
+        return [] if is_made(master) else [f"master {master.date}: no file of the frame is of this date any more"]
+    found = verdict(frame, days[master.date], settings, made=is_made(master))
+    return [] if found.usable else [f"master {master.date}: {found.reason}; set another (set_master_for_frame)"]
 
 
 def take_master(session: Session, frame_id: str, day: date, chosen_by: str, reason: str) -> None:
@@ -162,41 +167,3 @@ def kept_before_satsar(row: Ifg | Master) -> tuple[int, ProcStatus]:
         return slc, ProcStatus.DONE
     status = ProcStatus(row.proc_status)
     return row.proc_stage, status if status.is_done or status is ProcStatus.STALE else ProcStatus.WAITING
-
-
-def _rows(session: Session, report: DatesReport, days: Mapping[date, Day], verdicts: Mapping[date, _Verdict]) -> None:
-    present = {row.date: row for row in session.scalars(select(Ifg).where(Ifg.frame_id == report.frame_id))}
-    for day in sorted(days):
-        if day == report.master:
-            continue
-        verdict, row = verdicts[day], present.get(day)
-        if row is None:
-            row = Ifg(frame_id=report.frame_id, date=day)
-            if not verdict.usable:
-                row.proc_status, row.reason, row.automatic = int(ProcStatus.EXCLUDED), verdict.reason, True
-            session.add(row)
-            report.added.append(day)
-        elif not verdict.usable and row.status not in (ProcStatus.EXCLUDED, ProcStatus.RUNNING):
-            move(session, RowKind.IFG, row.id, ProcStatus.EXCLUDED, reason=verdict.reason, automatic=True)
-        elif verdict.usable and row.status is ProcStatus.EXCLUDED and row.automatic:
-            move(session, RowKind.IFG, row.id, ProcStatus.WAITING, reason=None, automatic=False, proc_stage=1)
-            report.returned.append(day)
-        row.coverage, row.missing_bursts = verdict.share, ", ".join(verdict.missing) or None
-        if not verdict.usable:
-            report.excluded[day] = verdict.reason
-    session.flush()
-
-
-def _stale(session: Session, report: DatesReport, days: Mapping[date, Day]) -> None:
-    """Dates that were made from other files than they have now: a newer product, or one more slice."""
-    download = (Product.frame_id == report.frame_id, Product.stage == Stage.DOWNLOAD.value)
-    used = {p.key: {scene for scene, _ in p.inputs.get("scenes", [])} for p in session.scalars(select(Product).where(*download))}
-    rows: list[Ifg | Master] = [*session.scalars(select(Ifg).where(Ifg.frame_id == report.frame_id))]
-    rows += session.scalars(select(Master).where(Master.frame_id == report.frame_id))
-    for row in rows:
-        before, now = used.get(f"{row.date:%Y%m%d}"), {s.id for s in days[row.date].scenes} if row.date in days else None
-        if not before or not now or before == now or not row.status.is_done:
-            continue
-        reason = f"made from {', '.join(sorted(before - now) or ['fewer files'])}; now valid: {', '.join(sorted(now))}"
-        if move(session, row.kind, row.id, ProcStatus.STALE, stale_from=1, reason=reason):
-            report.stale.append(row.date)

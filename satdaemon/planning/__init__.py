@@ -3,7 +3,7 @@
 from satdaemon.planning.bursts import along_track, anx_difference, anx_matches, footprints_overlap, match_bursts, merge_matches
 from satdaemon.planning.coverage import Coverage, coverage
 from satdaemon.planning.master import Choice, MasterCandidate, choose_master
-from satdaemon.planning.network import components, network
+from satdaemon.planning.network import components, joining, network
 from satdaemon.planning.scenes import acquisition, newest_products, same_acquisition, split_dates
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "components",
     "coverage",
     "footprints_overlap",
+    "joining",
     "match_bursts",
     "merge_matches",
     "network",

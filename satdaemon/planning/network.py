@@ -67,6 +67,13 @@ def components(dates: Iterable[date], pairs: Iterable[Pair]) -> list[frozenset[d
     return sorted((frozenset(part) for part in parts.values()), key=min)
 
 
+def joining(parts: Sequence[frozenset[date]], left_out: Iterable[Pair]) -> list[Pair]:
+    """Of the pairs that were left out those that would tie two of the parts together, shortest first."""
+    part_of = {day: place for place, part in enumerate(parts) for day in part}
+    ties = [p for p in left_out if p.date1 in part_of and p.date2 in part_of and part_of[p.date1] != part_of[p.date2]]
+    return sorted(ties, key=lambda p: ((p.date2 - p.date1).days, p))
+
+
 def _rule(days: Sequence[date], settings: NetworkSettings) -> set[Pair]:
     return {pair for day in days for pair in own_pairs(day, days, settings)}
 
