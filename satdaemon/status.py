@@ -52,6 +52,19 @@ class ProcStatus(IntEnum):
         return self in (ProcStatus.DONE, ProcStatus.DONE_WITH_WARNINGS)
 
 
+class LedgerState(StrEnum):
+    """Where one stage of one row stands, in the view `ledger`."""
+
+    DONE = "done"
+    READY = "ready"
+    BLOCKED = "blocked"
+    RUNNING = "running"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+    STALE = "stale"
+    OFF = "off"
+
+
 _S = ProcStatus
 LEGAL_MOVES: dict[ProcStatus, frozenset[ProcStatus]] = {
     _S.WAITING: frozenset({_S.RUNNING, _S.EXCLUDED}),

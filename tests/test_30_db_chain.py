@@ -41,7 +41,9 @@ def test_planning_again_changes_nothing(database: Database) -> None:
     assert first.added == first.ready == 6
     before = [(j.job_id, j.created_utc) for j in database.query(PendingJob)]
     again = plan(database)
-    assert (again.added, again.removed, again.ready) == (0, 0, 6)
+    assert (again.added, again.removed, again.frames) == (0, 0, 0), "nothing changed, so nothing is looked at"
+    for again in (plan(database, [FRAME]), plan(database, everything=True)):
+        assert (again.added, again.removed, again.ready) == (0, 0, 6)
     assert [(j.job_id, j.created_utc) for j in database.query(PendingJob)] == before
 
 

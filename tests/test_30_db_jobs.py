@@ -198,7 +198,7 @@ def test_waiting_costs_no_try_and_holds_nothing_up(database: Database) -> None:
     assert f"ingest {FRAME}" in titles
     assert not any(f"{late:%Y%m%d}" in t for t in titles)
     (entry,) = [r for r in summary.frame_report(database, FRAME) if r.kind == "ifg" and r.date1 == late]
-    assert entry.state == "delayed" and "no orbit yet" in entry.reason
+    assert entry.state == "blocked" and "no orbit yet; again after 20" in entry.reason
     assert jobs.retry(database, frame_id=FRAME, who="me") == 1
     assert run_all(database)[0] == f"download {FRAME} {late:%Y%m%d}"
 
@@ -290,7 +290,8 @@ def test_a_cancelled_job_is_held_until_it_is_retried(database: Database) -> None
     (job,) = database.query(PendingJob, job_id=grant.job_id)
     assert (job.held, job.reason) == (True, "cancelled by ada: wrong DEM")
     assert jobs.states(database, [grant.job_id])[grant.job_id].held
-    assert [r.state for r in summary.frame_report(database, FRAME) if r.job_id == grant.job_id] == ["held"]
+    (entry,) = [r for r in summary.frame_report(database, FRAME) if r.job_id == grant.job_id]
+    assert (entry.state, entry.reason) == ("blocked", "cancelled by ada: wrong DEM")
     assert jobs.retry(database, job_id=grant.job_id, who="ada") == 1
     assert again(database, grant).attempt == 2
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from satdaemon.db.summary import ReportRow
 
 _NAMES = {RowKind.MASTER: "master", RowKind.IFG: "dates", RowKind.RSAR_IFG: "pairs"}
-_COLUMNS = ("done", "warnings", "running", "ready", "blocked", "failed", "excluded", "stale")
+_COLUMNS = ("done", "warnings", "running", "ready", "blocked", "off", "failed", "excluded", "stale")
 _STYLES = {"done": "green", "warnings": "yellow", "running": "cyan", "failed": "red", "excluded": "magenta"}
 
 
@@ -36,7 +36,7 @@ def status(
     database = Database(load(config))
     held = views.blocked(database, frame_id) if frame_id is not None else []
     if as_json:
-        stages = [asdict(counts) for counts in views.summary(database, frame_id)]
+        stages = [{**asdict(counts), "waiting": counts.waiting} for counts in views.summary(database, frame_id)]
         typer.echo(json.dumps({"stages": stages, "held_up": [asdict(row) for row in held]}, indent=1, default=str))
         return
     console = make_console()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
+from satdaemon.config import Settings
 from satdaemon.db.events import record
 from satdaemon.db.models import DaemonTools
 from satdaemon.db.models.jobs import PAUSED, POWER_DOWN, SCHEDULED
@@ -54,6 +55,23 @@ def command(session: Session, word: str, *, who: str) -> None:
     session.get_one(DaemonTools, 1).command = word
     session.flush()
     changed(session, who=who, what=f"daemon: {word}")
+
+
+def keep_defaults(session: Session, settings: Settings) -> bool:
+    """Keep in the database what satdaemon.cfg sets for frames without their own, for the view `ledger`; True where it changed."""
+    values = {
+        "initial_stack": settings.network.initial_stack,
+        "accept_failed_share": settings.timeseries.accept_failed_share,
+    }
+    differs = or_(*(getattr(DaemonTools, name) != value for name, value in values.items()))
+    done = session.execute(
+        update(DaemonTools)
+        .where(DaemonTools.id == 1, differs)
+        .values(**values)
+        .returning(DaemonTools.id)
+        .execution_options(synchronize_session=False)
+    )
+    return done.first() is not None
 
 
 def read(db: Store) -> Daemon:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon import __version__
 from satdaemon.config import Settings
+from satdaemon.db import daemon, derived
 from satdaemon.db.database import Database
 from satdaemon.db.machines import register
 from satdaemon.db.models import DaemonTools, IfgProcStage, MasterProcStage, RsarIfgProcStage
@@ -47,6 +48,8 @@ def init_database(settings: Settings) -> Database:
             session.add(DaemonTools(id=1, version=__version__))
         else:
             session.get_one(DaemonTools, 1).version = __version__
+        session.flush()
+        daemon.keep_defaults(session, settings)
     register(database, settings.machines)
     return database
 
@@ -64,8 +67,12 @@ def migrate(engine: Engine) -> str:
             _create_postgis(connection)
         config = alembic_config(connection)
         head = ScriptDirectory.from_config(config).get_current_head()
-        if MigrationContext.configure(connection).get_current_revision() != head:
-            command.upgrade(config, "head")
+        is_old = MigrationContext.configure(connection).get_current_revision() != head
+        if is_old or not derived.is_current(connection):
+            derived.drop(connection)
+            if is_old:
+                command.upgrade(config, "head")
+            derived.create(connection)
     assert head is not None
     return head
 

@@ -94,6 +94,9 @@ class PendingJob(_Work, Base):
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     waiting_since: Mapped[datetime] = mapped_column(UtcDateTime, comment="Since when it could have been granted.")
     held: Mapped[bool] = mapped_column(default=False, comment="Cancelled by a person: stays until released or unwanted.")
+    no_machine: Mapped[bool] = mapped_column(
+        default=False, server_default=text("false"), comment="No machine can take it as they are now; `reason` says why."
+    )
     reason: Mapped[str | None] = mapped_column(Text, comment="Why it is not granted: waits, held, too big.")
 
 
@@ -180,6 +183,20 @@ class JobEvent(Base):
     written_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class FrameChange(Base):
+    """A frame where something changed that the planner has to look at. Triggers add rows, plans take them away.
+
+    Nothing is unique here, so that writers never wait for each other.
+    """
+
+    __tablename__ = "frame_changes"
+    __table_args__ = (NEVER_AGAIN,)
+
+    id: Mapped[RowId]
+    frame_id: Mapped[str] = mapped_column(String(60))
+    what: Mapped[str] = mapped_column(String(20), comment="The table.")
+
+
 class Machine(Base):
     """A processing machine: what it has, and whether jobs may go there."""
 
@@ -227,5 +244,13 @@ class DaemonTools(Base):
     changed_what: Mapped[str | None] = mapped_column(Text)
     last_plan_utc: Mapped[Time]
     last_plan_s: Mapped[float | None]
+    everything_utc: Mapped[Time] = mapped_column(comment="When the planner last looked at every frame.")
+    outside_digest: Mapped[str | None] = mapped_column(String(64), comment="What counts beside the database, at the last plan.")
+    initial_stack: Mapped[int] = mapped_column(
+        SmallInteger, default=12, server_default=text("12"), comment="satdaemon.cfg's, for frames without their own."
+    )
+    accept_failed_share: Mapped[float] = mapped_column(
+        default=0.2, server_default=text("0.2"), comment="satdaemon.cfg's, for frames without their own."
+    )
     version: Mapped[str] = mapped_column(String(20))
     last_updated: Mapped[Updated]

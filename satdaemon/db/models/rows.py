@@ -125,6 +125,7 @@ class Ifg(StageRow, Base):
         CheckConstraint("proc_status >= 0", "proc_status"),
         *_indexes("ifg", 3, "date"),
         partial_index("ix_ifg_coregistered", "frame_id", "date", where="proc_stage = 3 AND proc_status IN (2, 3, 6)"),
+        partial_index("ix_ifg_awaiting", "frame_id", "date", where="waiting_for IS NOT NULL"),
         NEVER_AGAIN,
     )
     kind = RowKind.IFG

@@ -1,0 +1,188 @@
+"""The queue in step with the ledger: what is owed and not queued goes in, what is queued and not owed goes out.
+
+All of a plan's writing is in one transaction. What the ledger says is read once, into a temporary table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
+
+from satdaemon.db.arrays import among, array
+from satdaemon.db.needs import RANK
+from satdaemon.db.store import Store
+
+MANY = 5000
+"""Jobs queued at once, after which PostgreSQL's statistics are renewed."""
+_COLUMNS = "kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc, is_owed"
+_TABLE = {
+    True: "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id bigint, stage text, frame_id text,"
+    " date1 date, date2 date, priority integer, stage_rank smallint, created_utc timestamptz, is_owed boolean)"
+    " ON COMMIT DELETE ROWS",
+    False: "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id integer, stage text, frame_id text, date1 date, date2 date,"
+    " priority integer, stage_rank integer, created_utc text, is_owed boolean, PRIMARY KEY (kind, row_id, stage))",
+}
+_NOW = {True: "statement_timestamp()", False: "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
+_PREPARED = "satdaemon_owed"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What became of the queue, and how the frames that were looked at stand."""
+
+    added: int = 0
+    removed: int = 0
+    ready: int = 0
+    blocked: int = 0
+    running: int = 0
+
+    def __add__(self, other: Queued) -> Queued:
+        return Queued(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.ready + other.ready,
+            self.blocked + other.blocked,
+            self.running + other.running,
+        )
+
+
+class Queueing:
+    """One transaction's work on the queue; of `frames` only, or of all frames where None."""
+
+    def __init__(self, db: Store, session: Session, frames: Sequence[str] | None) -> None:
+        self._db = db
+        self._session = session
+        self._postgresql = db.on_postgresql
+        self._frames = frames
+
+    def run(self) -> Queued:
+        """Put right rows that run without a job, then the queue."""
+        self._reconcile()
+        newest = self._one("SELECT coalesce(max(job_id), 0) FROM job_keys")
+        blocked, ready = self._read_ledger()
+        removed = self._remove(newest)
+        self._forget_keys()
+        added = self._add() if ready else 0
+        self._run(
+            "UPDATE pending_jobs SET priority = (SELECT f.priority FROM frames f WHERE f.id = pending_jobs.frame_id) WHERE"
+            " EXISTS (SELECT 1 FROM frames f WHERE f.id = pending_jobs.frame_id AND f.priority <> pending_jobs.priority)"
+            + self._only("pending_jobs.frame_id")
+        )
+        running = self._one(f"SELECT count(*) FROM running_jobs WHERE 1 = 1{self._only('frame_id')}")
+        return Queued(added, removed, ready, blocked, running)
+
+    def _reconcile(self) -> None:
+        """Rows RUNNING without a live job wait again."""
+        lost = {
+            table: f"SELECT x.id FROM {table} x WHERE x.proc_status IN (1, 6) AND x.proc_status = 1{self._only('x.frame_id')}"
+            f" AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.kind = '{table}' AND j.row_id = x.id)"
+            for table in ("master", "ifg", "rsar_ifg")
+        }
+        if not self._one("SELECT CASE WHEN " + " OR ".join(f"EXISTS ({sql})" for sql in lost.values()) + " THEN 1 ELSE 0 END"):
+            return
+        for table, sql in lost.items():
+            values = "proc_status = 0, reason = 'was marked running without a job'"
+            self._run(f"UPDATE {table} SET {values} WHERE proc_status = 1 AND id IN ({sql})")
+
+    def _read_ledger(self) -> tuple[int, int]:
+        """Fill `owed` with what is next and switched on; how much of it is blocked, and how much ready."""
+        self._run(_TABLE[self._postgresql])
+        self._run("DELETE FROM owed")
+        fill = f"INSERT INTO owed ({_COLUMNS}) SELECT {_COLUMNS} FROM ledger WHERE is_next AND is_on"
+        if self._frames is None:
+            self._run(fill)
+        elif self._postgresql:
+            _execute_prepared(self._session.connection(), fill, list(self._frames))
+        else:
+            self._run(fill + self._only("frame_id"))
+        if self._postgresql and (self._frames is None or len(self._frames) > 20):
+            self._session.execute(text("ANALYZE owed"))
+        counts = {bool(owed): n for owed, n in self._session.execute(text("SELECT is_owed, count(*) FROM owed GROUP BY is_owed"))}
+        return counts.get(False, 0), counts.get(True, 0)
+
+    def _remove(self, newest: int) -> int:
+        """Take out of the queue what is not owed any more. Jobs queued since the plan began are not looked at."""
+        return self._run(
+            f"DELETE FROM pending_jobs WHERE job_id <= {int(newest)} AND NOT EXISTS (SELECT 1 FROM owed o WHERE o.is_owed"
+            " AND o.kind = pending_jobs.kind AND o.row_id = pending_jobs.row_id AND o.stage = pending_jobs.stage)"
+            + self._only("pending_jobs.frame_id")
+        )
+
+    def _forget_keys(self) -> None:
+        """Live jobs that are in neither table are forgotten: their work may be queued again."""
+        gone = (
+            "NOT EXISTS (SELECT 1 FROM pending_jobs p WHERE p.job_id = k.job_id)"
+            " AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.job_id = k.job_id)"
+        )
+        same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
+        chosen = (
+            f"SELECT k.job_id FROM job_keys k WHERE {gone}"
+            if self._frames is None
+            else f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {gone}"
+        )
+        self._run(f"DELETE FROM job_keys WHERE job_id IN ({chosen})")
+
+    def _add(self) -> int:
+        """Queue what is owed and is neither queued nor running."""
+        newest = self._one("SELECT coalesce(max(job_id), 0) FROM job_keys")
+        same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
+        new = self._run(
+            "INSERT INTO job_keys (kind, row_id, stage, place) SELECT o.kind, o.row_id, o.stage, 'pending' FROM owed o"
+            f" WHERE o.is_owed AND NOT EXISTS (SELECT 1 FROM job_keys k WHERE {same})"
+            " ORDER BY o.priority DESC, o.stage_rank DESC, o.created_utc, o.frame_id, o.date1, o.date2 ON CONFLICT DO NOTHING"
+        )
+        if not new:
+            return 0
+        now = _NOW[self._postgresql]
+        columns = (
+            "job_id, place, frame_id, kind, row_id, stage, date1, date2, priority, stage_rank,"
+            " cpu, memory_gb, disk, attempt, tries, why, created_utc, not_before, waiting_since, held"
+        )
+        added = self._run(
+            f"INSERT INTO pending_jobs ({columns})"
+            " SELECT k.job_id, 'pending', o.frame_id, o.kind, o.row_id, o.stage, o.date1, o.date2, o.priority, o.stage_rank,"
+            f" {self._asked()}, 0, 0, 'all it needs is done', {now}, {now}, {now}, FALSE"
+            f" FROM owed o JOIN job_keys k ON {same}"
+            f" WHERE k.place = 'pending' AND k.job_id > {int(newest)} ON CONFLICT DO NOTHING"
+        )
+        if self._postgresql and added > MANY:
+            self._session.execute(text("ANALYZE job_keys, pending_jobs"))
+        return added
+
+    def _asked(self) -> str:
+        """SQL: what each stage asks of its machine."""
+        asked = {stage: self._db.settings.stage(stage).resources for stage in RANK}
+        return ", ".join(
+            "CASE o.stage "
+            + " ".join(f"WHEN '{stage.value}' THEN {float(getattr(r, name))!r}" for stage, r in asked.items())
+            + " END"
+            for name in ("cpu", "memory_gb", "disk")
+        )
+
+    def _only(self, column: str) -> str:
+        return "" if self._frames is None else f" AND {among(self._postgresql, column, 'frames')}"
+
+    def _run(self, sql: str) -> int:
+        values: dict[str, Any] = {}
+        if self._frames is not None and ":frames" in sql:
+            values["frames"] = array(self._postgresql, self._frames)
+        result = self._session.execute(text(sql), values)
+        return int(result.rowcount)  # type: ignore[attr-defined]
+
+    def _one(self, sql: str) -> int:
+        values = {"frames": array(self._postgresql, self._frames or ())} if ":frames" in sql else {}
+        return int(self._session.scalar(text(sql), values) or 0)
+
+
+def _execute_prepared(connection: Connection, fill: str, frames: list[str]) -> None:
+    """Planning this statement takes PostgreSQL longer than running it: it is planned once a connection."""
+    if not connection.info.get(_PREPARED):
+        connection.exec_driver_sql(f"PREPARE {_PREPARED} (text[]) AS {fill} AND frame_id = ANY($1)")
+        connection.info[_PREPARED] = True
+    connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+    connection.execute(text(f"EXECUTE {_PREPARED} (:frames)"), {"frames": frames})
+    connection.exec_driver_sql("SET LOCAL plan_cache_mode = DEFAULT")
