@@ -9,12 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import shapely
+from shapely.affinity import translate
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from satdaemon.db import links
 from satdaemon.db.models import Burst
-from satdaemon.db.outline import union, unrolled
+from satdaemon.db.outline import rolled, union, unrolled
 from satdaemon.domain import FRAME_ID, REPEAT_ORBITS
 from satdaemon.domain import Burst as BurstValue
 from satdaemon.errors import RequestError
@@ -23,6 +24,8 @@ from satdaemon.planning.bursts import ANX_TOLERANCE_DS, along_track, anx_differe
 CYCLE_DS = 27.58273
 """From one burst of a swath to the next, tenths of a second."""
 NO_BURSTS = "the database has no bursts: satdaemon init-database --burst-map FILE enters them"
+_BEYOND_DEG = 195.0
+"""No burst that begins west of the 180th meridian reaches farther east, but near the poles, which are not imaged."""
 _SLIVER = 1e-3
 """A burst that adds less than this share of itself to what the others show of a polygon is not needed."""
 
@@ -110,12 +113,14 @@ def by_polygon(session: Session, shape: Any, track: int | None = None, direction
 
 def tracks_at(session: Session, shape: Any) -> dict[tuple[int, str], list[BurstValue]]:
     """(track, pass) -> bursts of it that have an area in common with a polygon."""
-    found: dict[tuple[int, str], list[BurstValue]] = defaultdict(list)
-    for row in session.scalars(select(Burst).where(Burst.geometry.intersects(shape))):
-        # A footprint across the 180th meridian is stored as a band around the Earth.
-        if unrolled(row.geometry).intersection(_near(shape, row.geometry)).area > 0:
-            found[row.track, row.orbit_direction].append(links.to_value(row))
-    return dict(sorted(found.items()))
+    found: dict[tuple[int, str], dict[str, BurstValue]] = defaultdict(dict)
+    # Footprints across the 180th meridian are stored with longitudes that run on beyond it.
+    places = [shape] if shape.bounds[0] > _BEYOND_DEG - 360 else [shape, translate(shape, 360)]
+    for place in places:
+        for row in session.scalars(select(Burst).where(Burst.geometry.intersects(place))):
+            if row.geometry is not None and row.geometry.intersection(place).area > 0:
+                found[row.track, row.orbit_direction][row.id] = links.to_value(row)
+    return {key: list(bursts.values()) for key, bursts in sorted(found.items())}
 
 
 def warnings_of(bursts: Iterable[BurstValue]) -> list[str]:
@@ -169,7 +174,7 @@ def _whole_lines(session: Session, bursts: Sequence[BurstValue]) -> list[BurstVa
 def _needed(bursts: list[BurstValue], shape: Any) -> list[BurstValue]:
     """Without the bursts at the ends of swaths whose part of the polygon the others show too, the least useful first."""
     kept = {b.id: b for b in bursts}
-    views = {b.id: shapely.Polygon(b.footprint).intersection(_near(shape, shapely.Polygon(b.footprint))) for b in bursts}
+    views = {b.id: _view(shape, shapely.Polygon(b.footprint)) for b in bursts}
     while len(kept) > 1:
         ends = {line[end].id for swath in {b.swath for b in kept.values()} for end in (0, -1) for line in [_line(kept, swath)]}
         vain = [(gain, key) for key in sorted(ends) if (gain := _gain(key, kept, views)) < _SLIVER]
@@ -189,19 +194,17 @@ def _gain(key: str, kept: dict[str, BurstValue], views: dict[str, Any]) -> float
     if mine.area == 0:
         return 0.0
     others = shapely.union_all([views[other] for other in kept if other != key and views[other].intersects(mine)])
-    return float(mine.difference(others).area / shapely.Polygon(kept[key].footprint).area)
+    return float(mine.difference(others).area / unrolled(shapely.Polygon(kept[key].footprint)).area)
 
 
-def _near(shape: Any, footprint: Any) -> Any:
-    """The polygon, in the longitudes of an unrolled footprint."""
-    if unrolled(footprint).bounds[2] <= 180:
-        return shape
-    return shapely.union_all([shape, shapely.affinity.translate(shape, 360)])
+def _view(shape: Any, footprint: Any) -> Any:
+    """What a burst shows of a polygon."""
+    whole = unrolled(footprint)
+    return rolled(whole).intersection(shape) if whole.bounds[2] > 180 else whole.intersection(shape)
 
 
 def _share(bursts: Sequence[BurstValue], shape: Any) -> float:
-    whole = union(shapely.Polygon(b.footprint) for b in bursts)
-    seen = shapely.union_all([whole, shapely.affinity.translate(whole, -360)]) if whole.bounds[2] > 180 else whole
+    seen = rolled(union(shapely.Polygon(b.footprint) for b in bursts))
     return float(min(1.0, seen.intersection(shape).area / shape.area))
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.models import Base, Burst, File, Frame, files2bursts, frames2bursts, frames2files
+from satdaemon.db.outline import unrolled
 from satdaemon.db.upsert import insert_ignore, insert_many
 from satdaemon.domain import Burst as BurstValue
 from satdaemon.insar.safe import SafeProduct, read_product
@@ -26,8 +27,8 @@ def to_value(row: Burst) -> BurstValue:
 
 
 def columns_of(burst: BurstValue) -> dict[str, Any]:
-    """A burst as the columns of a row."""
-    shape = shapely.Polygon(burst.footprint) if len(burst.footprint) >= 3 else None
+    """A burst as the columns of a row; its geometry's longitudes run on across the 180th meridian."""
+    shape = unrolled(shapely.Polygon(burst.footprint)) if len(burst.footprint) >= 3 else None
     box = shape.bounds if shape is not None else (None, None, None, None)
     return {
         "id": burst.id, "track": burst.track, "orbit_direction": burst.orbit_direction, "anx": burst.anx,
