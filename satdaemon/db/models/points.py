@@ -1,10 +1,15 @@
-"""Points: positions and velocities apart from series, a version a frame, dates stored once a version."""
+"""Points: positions and velocities apart from series, a version a frame, dates stored once a version.
+
+On PostgreSQL `points` and `points_series` are partitioned: a table a version (`points_v12`, `points_series_v12`), filled
+unseen, and dropped rather than deleted from. Rows of versions that have no table of their own lie in the default partition.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     JSON,
     REAL,
     BigInteger,
@@ -14,6 +19,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    event,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,6 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from satdaemon.db.models.base import NEVER_AGAIN, Base, Created, RowId, Time, partial_index
 
 LOADING, ACTIVE, OLD = "loading", "active", "old"
+PARTITIONED = {"postgresql_partition_by": "LIST (version_id)"}
 
 
 class PointsVersion(Base):
@@ -53,7 +60,7 @@ class Point(Base):
     """
 
     __tablename__ = "points"
-    __table_args__ = (Index("ix_points_version_id_cell", "version_id", "cell"),)
+    __table_args__ = (Index("ix_points_version_id_cell", "version_id", "cell"), PARTITIONED)
 
     version_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -74,7 +81,13 @@ class PointSeries(Base):
     """Displacement of one point in 0.1 mm, one value a date; -32768 where unknown. SQLite: little-endian int16."""
 
     __tablename__ = "points_series"
+    __table_args__ = PARTITIONED
 
     version_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     point_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     series: Mapped[Any] = mapped_column(LargeBinary().with_variant(ARRAY(SmallInteger), "postgresql"))
+
+
+for _table in (Point.__table__, PointSeries.__table__):
+    _default = DDL("CREATE TABLE %(table)s_default PARTITION OF %(table)s DEFAULT")  # type: ignore[no-untyped-call]
+    event.listen(_table, "after_create", _default.execute_if(dialect="postgresql"))

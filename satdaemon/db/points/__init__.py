@@ -1,6 +1,8 @@
 """Points, versioned a frame: loaded unseen, then shown whole; and what readers ask of them."""
 
-from satdaemon.db.points.load import load_version, prune
+from satdaemon.db.points.load import load_version
+from satdaemon.db.points.partitions import make_partitions
+from satdaemon.db.points.prune import prune
 from satdaemon.db.points.read import Points, Series, in_box, nearest, series, version_of
 from satdaemon.db.points.versions import activate, activate_of_job
 
@@ -11,6 +13,7 @@ __all__ = [
     "activate_of_job",
     "in_box",
     "load_version",
+    "make_partitions",
     "nearest",
     "prune",
     "series",

@@ -1,32 +1,37 @@
-"""Points into the tables in bulk: binary COPY on PostgreSQL, short transactions on SQLite."""
+"""Points into the tables in bulk: a table a version on PostgreSQL, short transactions on SQLite."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, or_, select
+from numpy.typing import NDArray
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db.models import Point, PointSeries, PointsVersion, RunningJob
-from satdaemon.db.models.points import LOADING, OLD
-from satdaemon.db.points.binary import POINT_COLUMNS, copy_binary, point_rows, series_rows
-from satdaemon.db.points.cells import cell_of
+from satdaemon.db.models import PointsVersion
+from satdaemon.db.points.binary import POINT_COLUMNS, SERIES_COLUMNS, copy_binary, point_rows, series_rows
+from satdaemon.db.points.partitions import attach_leaf, create_leaf, index_leaf
 from satdaemon.db.points.product import PointsProduct, read_points_product
+from satdaemon.db.points.prune import prune
 from satdaemon.db.store import Store
+from satdaemon.errors import LeaseLost
 
 CHUNK = 20_000
 """Points a piece: bounds memory, and on SQLite the time for which other writers wait."""
 BREATH_S = 0.02
+Rows = Callable[[int, PointsProduct, NDArray[np.intp]], NDArray[Any]]
 
 
 def load_version(db: Store, frame_id: str, product_dir: Path, job_id: int, attempt: int) -> int:
     """Load an ingest product as a new version that nobody sees until it is activated; returns its id.
 
-    What an earlier attempt left is removed first. Raises CorruptProduct where the files do not fit each other.
+    What an earlier attempt left is removed first. Raises CorruptProduct where the files do not fit each other, and
+    LeaseLost where the version was removed meanwhile, because no live job held it.
     """
     prune(db, frame_id, job_id=job_id)
     product = read_points_product(product_dir)
@@ -38,73 +43,82 @@ def load_version(db: Store, frame_id: str, product_dir: Path, job_id: int, attem
         session.add(row)
         session.flush()
         version = row.id
-    if db.points_engine.dialect.name == "postgresql":
-        _load_postgresql(db, version, product)
-    else:
-        _load_sqlite(db, version, product)
+    load = _load_postgresql if db.points_engine.dialect.name == "postgresql" else _load_sqlite
+    load(db.points_engine, version, product)
     return version
 
 
-def prune(db: Store, frame_id: str | None = None, *, keep: int = 1, job_id: int | None = None) -> int:
-    """Remove replaced versions but the `keep` latest a frame, and loads that came to nothing; returns how many."""
-    with db.read_scope() as session:
-        live = set(session.scalars(select(RunningJob.job_id)))
-    with Session(db.points_engine) as session, session.begin():
-        wanted = select(PointsVersion).where(PointsVersion.state.in_((OLD, LOADING))).order_by(PointsVersion.id.desc())
-        if frame_id is not None:
-            wanted = wanted.where(PointsVersion.frame_id == frame_id)
-        seen: dict[str, int] = {}
-        doomed = []
-        for version in session.scalars(wanted):
-            if version.state == LOADING:
-                if version.job_id == job_id or version.job_id not in live:
-                    doomed.append(version.id)
-                continue
-            seen[version.frame_id] = seen.get(version.frame_id, 0) + 1
-            if seen[version.frame_id] > keep:
-                doomed.append(version.id)
-        for table in (PointSeries, Point):
-            session.execute(delete(table).where(or_(*(table.version_id == v for v in doomed)))) if doomed else None
-        session.execute(delete(PointsVersion).where(PointsVersion.id.in_(doomed)))
-    return len(doomed)
+def _pieces(order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    for first in range(0, len(order), CHUNK):
+        yield order[first : first + CHUNK]
 
 
-def _pieces(product: PointsProduct) -> Iterator[slice]:
-    for first in range(0, len(product.point_id), CHUNK):
-        yield slice(first, min(first + CHUNK, len(product.point_id)))
+def _load_postgresql(engine: Engine, version: int, product: PointsProduct) -> None:
+    """Both tables at once, each by a connection of its own, then made part of the whole together.
+
+    The row of the version stays locked until then, by which `prune` knows that its loader lives.
+    """
+    order = np.argsort(product.cell, kind="stable")  # neighbours on the ground are neighbours on disk
+    parts: list[tuple[str, tuple[str, ...], Rows]] = [
+        ("points_series", SERIES_COLUMNS, series_rows),
+        ("points", POINT_COLUMNS, point_rows),
+    ]
+    with engine.begin() as connection, ThreadPoolExecutor(len(parts)) as threads:
+        held = select(PointsVersion.id).where(PointsVersion.id == version).with_for_update()
+        if connection.scalar(held) is None:
+            raise _removed(version)
+        failed: list[BaseException] = []
+        filling = [threads.submit(_fill_leaf, engine, version, product, order, part, failed) for part in parts]
+        for one in filling:
+            one.result()
+        for parent, _, _ in parts:
+            attach_leaf(connection.exec_driver_sql, parent, version)
 
 
-def _load_postgresql(db: Store, version: int, product: PointsProduct) -> None:
-    raw: Any = db.points_engine.raw_connection()
+def _fill_leaf(
+    engine: Engine,
+    version: int,
+    product: PointsProduct,
+    order: NDArray[np.intp],
+    part: tuple[str, tuple[str, ...], Rows],
+    failed: list[BaseException],
+) -> None:
+    parent, columns, rows = part
+
+    def until_failed() -> Iterator[NDArray[Any]]:
+        for chosen in _pieces(order):
+            if failed:
+                raise RuntimeError(f"{parent}: given up, for the other table failed") from failed[0]
+            yield rows(version, product, chosen)
+
+    raw: Any = engine.raw_connection()
     try:
         with raw.cursor() as cursor:
-            copy_binary(cursor, "points", POINT_COLUMNS, (point_rows(version, product, piece) for piece in _pieces(product)))
-            columns = ("version_id", "point_id", "series")
-            copy_binary(cursor, "points_series", columns, (series_rows(version, product, piece) for piece in _pieces(product)))
+            leaf = create_leaf(cursor.execute, parent, version)
+            copy_binary(cursor, leaf, columns, until_failed(), frozen=True)
+            index_leaf(cursor.execute, parent, version)
         raw.commit()
+    except BaseException as error:
+        failed.append(error)
+        raise
     finally:
         raw.close()
 
 
-def _load_sqlite(db: Store, version: int, product: PointsProduct) -> None:
+def _load_sqlite(engine: Engine, version: int, product: PointsProduct) -> None:
     into_points = f"INSERT INTO points ({', '.join(POINT_COLUMNS)}) VALUES ({', '.join('?' * len(POINT_COLUMNS))})"
     into_series = "INSERT INTO points_series (version_id, point_id, series) VALUES (?, ?, ?)"
-    raw: Any = db.points_engine.raw_connection()
+    raw: Any = engine.raw_connection()
     try:
         cursor = raw.cursor()
-        for piece in _pieces(product):
-            ids = product.point_id[piece].tolist()
-            columns: list[Any] = [[version] * len(ids), ids, cell_of(product.lon[piece], product.lat[piece]).tolist()]
-            columns += [product.lon[piece].tolist(), product.lat[piece].tolist()]
-            columns += [product.values[name][piece].tolist() for name in POINT_COLUMNS[5:]]
-            packed = np.ascontiguousarray(product.series[piece], "<i2")
-            width = packed.shape[1] * 2
-            data = packed.tobytes()
-            blobs = (data[i * width : (i + 1) * width] for i in range(len(ids)))
+        for chosen in _pieces(np.argsort(product.point_id, kind="stable")):
+            points, lines = _sqlite_rows(version, product, chosen)
             cursor.execute("BEGIN IMMEDIATE")
             try:
-                cursor.executemany(into_points, zip(*columns, strict=True))
-                cursor.executemany(into_series, zip(columns[0], ids, blobs, strict=True))
+                if cursor.execute("SELECT 1 FROM points_versions WHERE id = ?", (version,)).fetchone() is None:
+                    raise _removed(version)
+                cursor.executemany(into_points, points)
+                cursor.executemany(into_series, lines)
                 cursor.execute("COMMIT")
             except BaseException:
                 cursor.execute("ROLLBACK")
@@ -112,3 +126,18 @@ def _load_sqlite(db: Store, version: int, product: PointsProduct) -> None:
             time.sleep(BREATH_S)  # others write too: SQLite has no queue
     finally:
         raw.close()
+
+
+def _sqlite_rows(version: int, product: PointsProduct, chosen: NDArray[np.intp]) -> tuple[Iterator[Any], Iterator[Any]]:
+    ids = product.point_id[chosen].tolist()
+    own = [version] * len(ids)
+    columns: list[Any] = [own, ids, *(values[chosen].tolist() for values in (product.cell, product.lon, product.lat))]
+    columns += [product.values[name][chosen].tolist() for name in POINT_COLUMNS[5:]]
+    packed = product.series[chosen].astype("<i2")
+    width, data = packed.shape[1] * 2, packed.tobytes()
+    blobs = (data[i * width : (i + 1) * width] for i in range(len(ids)))
+    return zip(*columns, strict=True), zip(own, ids, blobs, strict=True)
+
+
+def _removed(version: int) -> LeaseLost:
+    return LeaseLost(f"points, version {version}: expected it to be there until it is loaded; it was removed as nobody's")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from satdaemon.db.points.cells import cell_of
 from satdaemon.errors import CorruptProduct
 
 COLUMNS = {
@@ -32,6 +34,8 @@ class PointsProduct:
     point_id: NDArray[np.int64]
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
+    cell: NDArray[np.int64]
+    """Place along the Z curve."""
     values: dict[str, NDArray[np.float32]]
     """By column of the points table."""
     series: NDArray[np.int16]
@@ -57,8 +61,31 @@ def read_points_product(directory: Path) -> PointsProduct:
             f"{directory}: expected {table.num_rows} points with series of {len(dates)} dates in int16, "
             f"got {series.dtype} {series.shape}" + (f" and no column {', '.join(lacking)}" if lacking else "")
         )
+    if not dates or dates != sorted(set(dates)) or not all(_is_day(day) for day in dates):
+        raise CorruptProduct(f"{directory}: expected dates in order, each once, as 2024-01-31, got {dates[:5]} ...")
     unknown = np.full(table.num_rows, np.nan, np.float32)
     values = {own: table[name].to_numpy().astype(np.float32) if name in names else unknown for own, name in COLUMNS.items()}
-    attributes = {k: about[k] for k in ("reference", "metrics", "master_date") if k in about}
     ids, lon, lat = (table[name].to_numpy() for name in ("id", "lon", "lat"))
-    return PointsProduct(ids, lon, lat, values, series, dates, attributes)
+    _check(directory, ids, lon, lat)
+    attributes = {k: about[k] for k in ("reference", "metrics", "master_date") if k in about}
+    attributes["bounds"] = [float(v) for v in (lon.min(), lat.min(), lon.max(), lat.max())]
+    return PointsProduct(ids, lon, lat, cell_of(lon, lat), values, series, dates, attributes)
+
+
+def _check(directory: Path, ids: NDArray[np.int64], lon: NDArray[np.float64], lat: NDArray[np.float64]) -> None:
+    if not len(ids):
+        raise CorruptProduct(f"{directory}: expected points, got none")
+    repeated = len(ids) - len(np.unique(ids))
+    placed = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
+    if repeated or not placed.all():
+        raise CorruptProduct(
+            f"{directory}: expected each id once and every point at a longitude and latitude in degrees, "
+            f"got {repeated} ids again and {int((~placed).sum())} points without a place"
+        )
+
+
+def _is_day(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

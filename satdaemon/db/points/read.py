@@ -69,7 +69,17 @@ def series(db: Store, frame_id: str, point_id: int) -> Series:
     return Series(point_id, [date.fromisoformat(day) for day in row.dates], displacement)
 
 
-def in_box(db: Store, frame_id: str, west: float, south: float, east: float, north: float, *, limit: int | None = None) -> Points:
+def in_box(
+    db: Store,
+    frame_id: str,
+    west: float,
+    south: float,
+    east: float,
+    north: float,
+    *,
+    limit: int | None = None,
+    columns: tuple[str, ...] = tuple(COLUMNS),
+) -> Points:
     """The points shown within a box in degrees, in the order of the Z curve."""
     if not (west <= east and south <= north):
         raise RequestError(f"box: expected west <= east and south <= north, got {west}, {south}, {east}, {north}")
