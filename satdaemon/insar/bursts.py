@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from satdaemon.domain import ORBIT_S, REPEAT_ORBITS
 
 BURST_CYCLE_S = 2.758273
@@ -15,6 +18,9 @@ PREAMBLE_S = 2.299849
 BURSTS_PER_REPEAT = 375887
 IW2_MID_FROM_SENSING_S = {"IW1": 0.832 + 0.539, "IW2": 0.539, "IW3": -0.539}
 """From the sensing time of a burst to the middle of the IW2 burst of the same TOPS cycle, seconds."""
+ANX_FROM_IW2_MID_S = np.array([np.nan, -1.114, -0.167, 0.793])
+"""From the middle of the IW2 burst of a TOPS cycle to the annotated azimuthAnxTime of its IW1, IW2 and IW3 burst
+(places 1 to 3), seconds; mean of 474 annotated bursts, standard deviation 0.06 s."""
 
 _TRACK_OFFSET = {"S1A": 73, "S1B": 27, "S1C": 172, "S1D": 42}
 _S1C_LAST_ORBIT_BEFORE_MOVE = 8018
@@ -72,3 +78,27 @@ def esa_burst_id(sensing_since_anx_s: float, swath: str, start_track: int, stop_
     mid_iw2_s = sensing_since_anx_s + IW2_MID_FROM_SENSING_S[swath] - orbits_past * ORBIT_S
     cycles = math.floor((mid_iw2_s + (track - 1) * ORBIT_S - PREAMBLE_S) / BURST_CYCLE_S)
     return 1 + cycles % BURSTS_PER_REPEAT
+
+
+def place_of_esa_id(esa_id: NDArray[np.int64], swath: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Track and `anx` of bursts known by ESA's relative burst id; within 0.2 s of what annotation says.
+
+    A burst whose own time lies before the node that its IW2 burst has passed belongs to the track before, as in
+    the annotation, where times are counted from the node of the slice's first line.
+
+    Parameters
+    ----------
+    esa_id
+        1..375887.
+    swath
+        1, 2 or 3, of the same shape.
+    """
+    since_start_s = (esa_id - 1) * BURST_CYCLE_S + PREAMBLE_S + ANX_FROM_IW2_MID_S[swath]
+    orbits = np.floor(since_start_s / ORBIT_S).astype(np.int64)
+    return orbits % REPEAT_ORBITS + 1, np.rint(10.0 * (since_start_s - orbits * ORBIT_S)).astype(np.int64)
+
+
+def track_of_esa_id(esa_id: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The track to which ESA counts a burst: that of the middle of its cycle's IW2 burst."""
+    orbits: NDArray[np.int64] = np.floor(((esa_id - 1) * BURST_CYCLE_S + PREAMBLE_S) / ORBIT_S).astype(np.int64)
+    return orbits + 1
