@@ -8,6 +8,7 @@ from __future__ import annotations
 from deployments.deploy import deploy
 from satdaemon.config import Settings
 from satdaemon.db import Database, FrameRun, RunningJob, daemon, jobs, planning, runs
+from satdaemon.processors.registry import versions
 from tasks.dispatch import plan_and_dispatch, update_dates
 from tasks.prefect_api import live_frame_runs, prefect_client
 
@@ -36,7 +37,7 @@ class Dispatching:
         with planning.planner_lock(self.database) as mine:
             if mine:
                 update_dates(self.database)
-                planning.plan(self.database)
+                planning.plan(self.database, everything=True, processors=versions())
 
     def deploy(self, *, schedules: bool) -> list[str]:
         """Make or update the deployments."""
@@ -44,12 +45,12 @@ class Dispatching:
             return deploy(client, self.database, schedules=schedules)
 
     def is_due(self) -> bool:
-        """True where something changed since the last turn."""
+        """True where somebody changed something since the last turn."""
         return daemon.read(self.database).change_counter != self._counter
 
     def turn(self) -> list[str]:
         """Plan and start where something changed or a frame can move; the frames started."""
-        if not self.is_due() and not jobs.frames_to_start(self.database):
+        if not (self.is_due() or self._is_something_to_plan() or jobs.frames_to_start(self.database)):
             return []
         with prefect_client(self.database.settings) as client:
             done = plan_and_dispatch(self.database, client)
@@ -57,6 +58,9 @@ class Dispatching:
             return []
         self._counter = daemon.read(self.database).change_counter
         return done.started
+
+    def _is_something_to_plan(self) -> bool:
+        return planning.is_due(self.database) or planning.everything_is_due(self.database, versions())
 
     def is_idle(self) -> bool:
         """True where no job runs or could start, and every flow run has ended."""

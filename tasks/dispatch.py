@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from satdaemon.db import Database, daemon, frames, jobs, planning, runs
 from satdaemon.errors import SatDaemonError
+from satdaemon.processors.registry import versions
 from tasks.prefect_api import crash, deploy_frames, frame_deployments, live_runs, newest_run
 
 log = logging.getLogger("satdaemon.dispatch")
@@ -29,20 +30,31 @@ class Dispatched:
 
 
 def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatched | None:
-    """Plan until the change counter stands still, and start frames; None where another planner is at it."""
+    """Plan until the change counter stands still, and start frames; None where another planner is at it.
+
+    A turn looks at the frames that changed; now and then, and where settings, programs or orbits are not what they
+    were, at every frame.
+    """
     with planning.planner_lock(database) as mine:
         if not mine:
             return None
         done = Dispatched()
-        for _ in range(_ROUNDS):
+        for turn in range(_ROUNDS):
             counter = daemon.read(database).change_counter
             update_dates(database)
-            done.plans.append(planning.plan(database))
+            done.plans.append(plan(database) if turn == 0 else planning.plan(database, processors=versions()))
             if daemon.read(database).grants:
                 _start(database, client, jobs.frames_to_start(database), done)
             if daemon.read(database).change_counter == counter:
                 break
         return done
+
+
+def plan(database: Database) -> planning.Plan:
+    """A planner's turn: every frame where that is due, else those that changed."""
+    programs = versions()
+    everything = planning.everything_is_due(database, programs)
+    return planning.plan(database, everything=everything, processors=programs)
 
 
 def update_dates(database: Database) -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import cast
 
+from satdaemon import __version__
 from satdaemon.processors.base import Processor
 from satdaemon.status import Stage
 
@@ -17,8 +18,15 @@ BUILTIN: Mapping[Stage, str] = MappingProxyType(
 )
 """Stage to `module:Class`; the class takes no arguments and has a Processor's name, version and run."""
 
+_NAMES: Mapping[Stage, str] = MappingProxyType({stage: stage.value for stage in (Stage.DOWNLOAD, Stage.SLC, Stage.SATSAR)})
+
 
 def builtin(stage: Stage) -> Processor:
     """The built-in processor of a stage, newly made."""
     module, _, name = BUILTIN[stage].partition(":")
     return cast(Processor, getattr(import_module(module), name)())
+
+
+def versions() -> dict[Stage, tuple[str, str]]:
+    """(name, version) of each built-in processor, as its products record it, without loading any."""
+    return {stage: (_NAMES.get(stage, "builtin"), __version__) for stage in Stage}

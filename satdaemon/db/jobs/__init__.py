@@ -10,7 +10,7 @@ from satdaemon.db.jobs.ending import fail, finish
 from satdaemon.db.jobs.grant import Grant, grant_pass
 from satdaemon.db.jobs.lease import Orders, beat, orders, start
 from satdaemon.db.jobs.moves import Outcome
-from satdaemon.db.jobs.queue import JobState, frames_to_start, pending_of_frame, states
+from satdaemon.db.jobs.queue import JobState, first, frames_to_start, pending_of_frame, states
 from satdaemon.db.jobs.rescue import rescue
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "cancel",
     "fail",
     "finish",
+    "first",
     "frames_to_start",
     "grant_pass",
     "orders",

@@ -66,9 +66,12 @@ def _pass(db: Store, session: Session) -> list[Grant]:
     jobs = {row[0].job_id: row[0] for row in rows}
     asks = [Ask(j.job_id, (j.cpu, j.memory_gb, j.disk), float(waited or 0.0)) for j, waited in rows]
     packed = pack(asks, shelves, reserve_after_s=db.settings.parameters.reserve_after_s)
-    for job_id, reason in packed.reasons.items():
-        if jobs[job_id].reason != reason:
-            jobs[job_id].reason = reason
+    for job in jobs.values():
+        reason = packed.reasons.get(job.job_id)
+        if reason is not None and (job.reason, job.no_machine) != (reason, True):
+            job.reason, job.no_machine = reason, True
+        elif reason is None and job.no_machine:
+            job.reason, job.no_machine = None, False
     return [grant for job_id, machine in packed.given if (grant := _give(session, jobs[job_id], machine)) is not None]
 
 
@@ -112,7 +115,8 @@ def _give(session: Session, job: PendingJob, machine: str) -> Grant | None:
     wants = or_(
         and_(model.proc_stage == number, model.proc_status == 0),
         and_(model.proc_stage == number - 1, model.proc_status.in_((2, 3))),
-        and_(model.proc_status == 6, model.stale_from == number),
+        # Which stage of a stale row is next is the planner's to say; here it has only to have come so far.
+        and_(model.proc_status == 6, model.proc_stage >= number - 1),
     )
     values = {"proc_stage": number, "reason": None, "waiting_for": None, "stale_from": None}
     if not move(session, kind, job.row_id, ProcStatus.RUNNING, wants, **values):

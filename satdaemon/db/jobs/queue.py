@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import exists, or_, select
 
@@ -46,6 +46,18 @@ def to_job(row: PendingJob | RunningJob, attempt: int) -> Job:
     )
 
 
+_JOB = (
+    PendingJob.job_id, PendingJob.frame_id, PendingJob.stage, PendingJob.kind, PendingJob.date1, PendingJob.date2,
+    PendingJob.priority, PendingJob.attempt, PendingJob.cpu, PendingJob.memory_gb, PendingJob.disk,
+)  # fmt: skip
+
+
+def _job(row: Any) -> Job:
+    job_id, frame_id, stage, kind, date1, date2, priority, attempt, cpu, memory_gb, disk = row
+    asked = Resources(cpu, memory_gb, disk)
+    return Job(job_id, frame_id, Stage(stage), RowKind(kind), date1, date2, priority, attempt + 1, asked)
+
+
 def pending_of_frame(db: Store, frame_id: str, limit: int) -> list[Job]:
     """The jobs of a frame that somebody has to attend to, the first to be granted first.
 
@@ -66,6 +78,15 @@ def pending_of_frame(db: Store, frame_id: str, limit: int) -> list[Job]:
             .limit(max(limit - len(granted), 0))
         ).all()
         return [to_job(j, j.attempt) for j in granted] + [to_job(j, j.attempt + 1) for j in pending]
+
+
+def first(db: Store, limit: int = 1000) -> list[Job]:
+    """The queue's first jobs in the order of granting: all that is ready, by priority; held and delayed ones left out."""
+    free = (PendingJob.held.is_(False), PendingJob.no_machine.is_(False), PendingJob.not_before <= now_utc())
+    order = (PendingJob.priority.desc(), PendingJob.stage_rank.desc(), PendingJob.job_id)
+    with db.read_scope() as session:
+        rows = session.execute(select(*_JOB).where(*free).order_by(*order).limit(limit))
+        return [_job(row) for row in rows]
 
 
 def frames_to_start(db: Store) -> list[str]:
