@@ -73,7 +73,7 @@ LEGAL_MOVES: dict[ProcStatus, frozenset[ProcStatus]] = {
     _S.DONE_WITH_WARNINGS: frozenset({_S.RUNNING, _S.STALE, _S.WAITING, _S.EXCLUDED}),
     _S.FAILED: frozenset({_S.WAITING, _S.EXCLUDED}),
     _S.EXCLUDED: frozenset({_S.WAITING}),
-    _S.STALE: frozenset({_S.WAITING, _S.RUNNING, _S.EXCLUDED}),
+    _S.STALE: frozenset({_S.WAITING, _S.RUNNING, _S.DONE, _S.DONE_WITH_WARNINGS, _S.EXCLUDED}),
 }
 
 

@@ -58,7 +58,8 @@ def test_every_status_can_be_left_and_reached() -> None:
         ("EXCLUDED", "WAITING", True),
         ("EXCLUDED", "RUNNING", False),
         ("STALE", "WAITING", True),
-        ("STALE", "DONE", False),
+        ("STALE", "DONE", True),
+        ("STALE", "FAILED", False),
     ],
 )
 def test_moves(old: str, new: str, legal: bool) -> None:
@@ -66,8 +67,10 @@ def test_moves(old: str, new: str, legal: bool) -> None:
 
 
 def test_only_a_running_row_gets_a_result() -> None:
-    for result in (ProcStatus.DONE, ProcStatus.DONE_WITH_WARNINGS, ProcStatus.FAILED):
-        assert [old for old in ProcStatus if is_legal_move(old, result)] == [ProcStatus.RUNNING]
+    sources = {result: [old for old in ProcStatus if is_legal_move(old, result)] for result in ProcStatus}
+    assert sources[ProcStatus.FAILED] == [ProcStatus.RUNNING]
+    for result in (ProcStatus.DONE, ProcStatus.DONE_WITH_WARNINGS):
+        assert sources[result] == [ProcStatus.RUNNING, ProcStatus.STALE], "or what it had serves again"
 
 
 def test_next_stage() -> None:

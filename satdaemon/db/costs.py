@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
 
 from satdaemon.db.models import JobEvent
 from satdaemon.db.store import Store
-from satdaemon.status import Stage
+from satdaemon.status import RowKind, Stage
 
 FINISHED = "finished"
 
@@ -43,3 +44,11 @@ def stage_costs(db: Store, frame_id: str) -> list[StageCost]:
         rows = session.execute(select(*columns).where(*where).group_by(JobEvent.stage)).all()
     costs = [StageCost(Stage(s), int(done), int(all_), float(w), float(c), float(m)) for s, done, all_, w, c, m in rows]
     return sorted(costs, key=lambda cost: list(Stage).index(cost.stage))
+
+
+def typical_cpu_s(session: Session, frame_id: str) -> dict[tuple[RowKind, Stage], float]:
+    """Mean CPU seconds of the finished jobs of a frame, by kind of row and stage."""
+    where = (JobEvent.frame_id == frame_id, JobEvent.event == FINISHED, JobEvent.cpu_s.is_not(None))
+    columns = (JobEvent.kind, JobEvent.stage, func.avg(JobEvent.cpu_s))
+    rows = session.execute(select(*columns).where(*where).group_by(JobEvent.kind, JobEvent.stage))
+    return {(RowKind(kind), Stage(stage)): float(mean) for kind, stage, mean in rows if kind is not None and stage is not None}

@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from satdaemon.config import NetworkSettings, StageSettings
+from satdaemon.config import NetworkSettings
 from satdaemon.db.frames import frame_of, network_settings
 from satdaemon.db.jobs.moves import locked
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.models import File, Frame, Ifg, Master, Product, RsarIfg, frames2files
 from satdaemon.db.scenes import scene_of
+from satdaemon.db.staleness.conditions import recorded, stage_settings
 from satdaemon.db.store import Store
+from satdaemon.domain import Frame as FrameValue
 from satdaemon.domain import Job, Scene, StageInput, product_key, product_path
 from satdaemon.errors import DataError, LeaseLost
 from satdaemon.status import RowKind, Stage
@@ -42,15 +44,16 @@ def stage_input(db: Store, job_id: int, attempt: int, out_dir: Path) -> StageInp
         roles = _roles(session, job, master_date, network)
         paths, prints = _resolve(db, session, job.frame_id, roles)
         scenes = _scenes(session, job)
-        settings = _settings(db, frame, job.stage, network)
+        value = frame_of(session, job.frame_id)
+        settings = stage_settings(db.settings, frame, job.stage, network)
         row.newest_input = session.scalar(select(func.max(Product.id)).where(Product.frame_id == job.frame_id)) or 0
-        row.inputs = _kept(db, job, settings, scenes, prints, master_date)
+        row.inputs = _kept(db, job, settings, scenes, prints, value, master_date)
         return StageInput(
             job_id=job_id,
             attempt=attempt,
             stage=job.stage,
             kind=job.kind,
-            frame=frame_of(session, job.frame_id),
+            frame=value,
             master_date=master_date,
             date1=job.date1,
             date2=job.date2,
@@ -160,15 +163,6 @@ def _scenes(session: Session, job: Job) -> tuple[Scene, ...]:
     return tuple(scene_of(file) for file in found)
 
 
-def _settings(db: Store, frame: Frame, stage: Stage, network: NetworkSettings) -> dict[str, Any]:
-    common = set(StageSettings.model_fields)
-    own = {k: v for k, v in db.settings.stage(stage).model_dump(mode="json").items() if k not in common}
-    own |= {"min_coverage": network.min_coverage, "initial_stack": network.initial_stack}
-    if frame.accept_failed_share is not None and "accept_failed_share" in own:
-        own["accept_failed_share"] = frame.accept_failed_share
-    return own | dict((frame.stage_settings or {}).get(stage.value, {}))
-
-
 def _paths(db: Store, out_dir: Path) -> dict[str, Path]:
     parameters = db.settings.parameters
     paths = {"data": parameters.data_path, "orbits": parameters.orbit_path, "scratch": out_dir.parent / "scratch"}
@@ -180,15 +174,12 @@ def _paths(db: Store, out_dir: Path) -> dict[str, Path]:
 
 
 def _kept(
-    db: Store, job: Job, settings: dict[str, Any], scenes: tuple[Scene, ...], prints: dict[str, str], master: date
-) -> dict[str, Any]:
-    """What the fingerprint is made of. A download depends on what it finds, not on where it looks."""
+    db: Store, job: Job, settings: dict[str, Any], scenes: tuple[Scene, ...], prints: dict[str, str], frame: FrameValue,
+    master: date,
+) -> dict[str, Any]:  # fmt: skip
+    """What the fingerprint is made of."""
     kept: dict[str, Any] = {"inputs": {role: print_ for role, print_ in prints.items() if role != "previous"}}
-    if job.stage is not Stage.DOWNLOAD:
-        kept |= {"settings": settings, "polarisation": db.settings.parameters.polarisation, "master": master.isoformat()}
-    if job.stage is Stage.SLC:
+    kept |= recorded(db.settings, job.kind, job.stage, settings, master, [burst.id for burst in frame.bursts])
+    if job.stage in (Stage.DOWNLOAD, Stage.SLC):
         kept["scenes"] = sorted([scene.id, scene.checksum] for scene in scenes)
-    if job.stage is Stage.SATSAR and job.kind is RowKind.MASTER and (dem := db.settings.parameters.dem) is not None:
-        stat = dem.stat()
-        kept["dem"] = [dem.name, stat.st_size, stat.st_mtime_ns]
     return kept

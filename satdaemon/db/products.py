@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from satdaemon.db.models import Product, RunningJob
+from satdaemon.db.staleness.conditions import digest
 from satdaemon.domain import Job, StageResult, Usage
 from satdaemon.status import Stage
 
@@ -33,12 +34,12 @@ def measure(directory: Path) -> Measured:
     total, count = 0, 0
     whole = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        digest = hashlib.sha256()
+        contents = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(CHUNK):
-                digest.update(chunk)
+                contents.update(chunk)
         size = path.stat().st_size
-        whole.update(f"{path.relative_to(directory).as_posix()}\0{size}\0{digest.hexdigest()}\n".encode())
+        whole.update(f"{path.relative_to(directory).as_posix()}\0{size}\0{contents.hexdigest()}\n".encode())
         total += size
         count += 1
     return Measured(count, total, f"sha256:{whole.hexdigest()}")
@@ -46,8 +47,7 @@ def measure(directory: Path) -> Measured:
 
 def fingerprint(made_from: Mapping[str, Any]) -> str:
     """Digest of what a product was made from; equal inputs give equal digests on every machine."""
-    text = json.dumps(made_from, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(made_from)
 
 
 def made_from(stage: Stage, given: Mapping[str, Any] | None, result: StageResult, product: Path) -> dict[str, Any]:
@@ -59,7 +59,8 @@ def made_from(stage: Stage, given: Mapping[str, Any] | None, result: StageResult
         "processor_version": result.processor_version,
     }
     if stage is Stage.DOWNLOAD:
-        found["scenes"] = sorted([scene.id, scene.checksum] for scene in result.scenes)
+        if result.scenes:
+            found["scenes"] = sorted([scene.id, scene.checksum] for scene in result.scenes)
         found["orbit"] = sorted(Path(p).name for p in orbit_of(product).get("paths", []))
     return found
 
@@ -79,6 +80,7 @@ def record(
     """Enter a published product; one of the same work before it gives way."""
     stage = Stage(job.stage)
     inputs = made_from(stage, job.inputs, result, product)
+    orbit = " ".join(inputs["orbit"]) if stage is Stage.DOWNLOAD else ""
     same = (Product.frame_id == job.frame_id, Product.stage == job.stage, Product.key == value.key)
     session.execute(delete(Product).where(*same))
     row = Product(
@@ -95,6 +97,8 @@ def record(
         fingerprint=fingerprint(inputs),
         inputs=inputs,
         newest_input=job.newest_input,
+        orbit=orbit or None,
+        restituted="RESORB" in orbit,
         metrics=dict(result.metrics),
         warnings=list(result.warnings),
         job_id=job.job_id,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId
+from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId, partial_index
 from satdaemon.db.models.rows import CASCADE
 
 
@@ -19,6 +19,7 @@ class Product(Base):
         UniqueConstraint("frame_id", "stage", "key"),
         Index("ix_products_frame_id_stage_id", "frame_id", "stage", "id"),
         Index("ix_products_frame_id_id", "frame_id", "id"),
+        partial_index("ix_products_restituted", "frame_id", where="restituted"),
         NEVER_AGAIN,
     )
 
@@ -37,6 +38,9 @@ class Product(Base):
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON, comment="What the fingerprint was made of.")
     newest_input: Mapped[int | None] = mapped_column(BigInteger, comment="Newest product that was there when the job began.")
     orbit: Mapped[str | None] = mapped_column(Text, comment="A download's orbit files: their names, blanks between.")
+    restituted: Mapped[bool] = mapped_column(
+        default=False, server_default=text("false"), comment="A download without a precise orbit."
+    )
     judged: Mapped[str | None] = mapped_column(String(32), comment="Digest of what it was found up to date with.")
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)

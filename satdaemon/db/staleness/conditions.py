@@ -1,37 +1,40 @@
-"""What products depend on beside other products: settings that play a part, polarisation, program, DEM.
+"""What a product depends on beside other products: settings that play a part, polarisation, program, DEM, bursts.
 
-One definition for what is recorded with a product (`kept`) and for what it is compared with later.
+One definition, for what is recorded with a product and for what it is compared with later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from satdaemon.archive.eof import OrbitFile
 from satdaemon.config import NetworkSettings, Settings, StageSettings
 from satdaemon.db.models import Frame
+from satdaemon.db.staleness.orbits import precise_names
 from satdaemon.db.store import Store
 from satdaemon.status import RowKind, Stage
 
 Processors = Mapping[Stage, tuple[str, str]]
-"""Stage to (name, version) of the program that would run it now."""
+"""Stage to (name, version) of the built-in processor that would run it now."""
 COMMON = frozenset(StageSettings.model_fields)
-_SIBLINGS = frozenset(
+GATES = frozenset({"min_coverage", "initial_stack", "accept_failed_share"})
+"""Settings that decide whether and when a job runs, and on which dates. Those dates are recorded themselves."""
+_FOR_SIBLINGS = frozenset(
     {"window_az", "window_rg", "amplitude_ratio", "dispersion_tolerance", "min_siblings", "max_siblings", "min_dates"}
 )
-_NO_PART: dict[tuple[RowKind, Stage], frozenset[str]] = {
-    (RowKind.MASTER, Stage.COHERENCE): frozenset({"threshold", "false_alarm", "min_looks", "remove_fringes"}),
-    (RowKind.RSAR_IFG, Stage.COHERENCE): _SIBLINGS,
+_FOR_PAIRS = frozenset({"threshold", "false_alarm", "min_looks", "remove_fringes"})
+_UNUSED: dict[tuple[RowKind, Stage], frozenset[str]] = {
+    (RowKind.MASTER, Stage.COHERENCE): _FOR_PAIRS,
+    (RowKind.RSAR_IFG, Stage.COHERENCE): _FOR_SIBLINGS,
 }
-"""Settings of a section that the built-in processor of one kind of row does not look at."""
-_GATES = frozenset({"min_coverage", "initial_stack", "accept_failed_share"})
-"""They decide whether and when a job runs, and on which dates; these are recorded themselves."""
+"""Settings of a section that its built-in processor does not look at for one kind of row."""
+ON_FRAME_GRID = frozenset(set(Stage) - {Stage.DOWNLOAD, Stage.SLC})
+"""Stages whose products lie on the master's grid."""
 
 
 def stage_settings(settings: Settings, frame: Frame, stage: Stage, network: NetworkSettings) -> dict[str, Any]:
@@ -43,26 +46,27 @@ def stage_settings(settings: Settings, frame: Frame, stage: Stage, network: Netw
     return own | dict((frame.stage_settings or {}).get(stage.value, {}))
 
 
-def playing(settings: Settings, kind: RowKind, stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a stage's settings that its product depends on."""
+def playing(settings: Settings, kind: RowKind, stage: Stage, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that a processor is given which its product depends on.
+
+    A download depends on what it finds, not on how it looks. A site's own program may look at any key.
+    """
     if stage is Stage.DOWNLOAD:
         return {}
-    none = _GATES if is_command(settings, stage) else _GATES | _NO_PART.get((kind, stage), frozenset())
-    return {name: value for name, value in values.items() if name not in none}
-
-
-def is_command(settings: Settings, stage: Stage) -> bool:
-    """True where a site's own program runs the stage."""
-    return settings.stage(stage).processor == "command"
+    if command_of(settings, stage) is not None:
+        return {name: value for name, value in given.items() if name not in GATES}
+    known = set(type(settings.stage(stage)).model_fields) - GATES - _UNUSED.get((kind, stage), frozenset())
+    return {name: value for name, value in given.items() if name in known}
 
 
 def command_of(settings: Settings, stage: Stage) -> str | None:
     """Program and arguments of a stage that a site's own program runs; None for a built-in one."""
-    return settings.stage(stage).command if is_command(settings, stage) else None
+    section = settings.stage(stage)
+    return section.command if section.processor == "command" else None
 
 
 def program_of(settings: Settings, stage: Stage, processors: Processors | None) -> tuple[str, str] | None:
-    """(name, version) of what would run a stage now; None where nobody told."""
+    """(name, version) of what would run a stage now, as a product records it; None where nobody told."""
     command = command_of(settings, stage)
     if command is not None:
         return Path(shlex.split(command)[0]).name, ""
@@ -70,46 +74,61 @@ def program_of(settings: Settings, stage: Stage, processors: Processors | None) 
 
 
 def dem_of(settings: Settings) -> list[Any] | None:
-    """[name, bytes, modification time in ns] of the DEM; None where there is none, or none to be seen."""
+    """[name, bytes, modification time in ns] of the DEM; None where there is none to be seen."""
     dem = settings.parameters.dem
-    if dem is None:
-        return None
     try:
-        stat = dem.stat()
+        stat = None if dem is None else dem.stat()
     except OSError:
-        return None
-    return [dem.name, stat.st_size, stat.st_mtime_ns]
+        return None  # a disk that is not mounted is not another DEM
+    return None if dem is None or stat is None else [dem.name, stat.st_size, stat.st_mtime_ns]
+
+
+def recorded(
+    settings: Settings, kind: RowKind, stage: Stage, given: Mapping[str, Any], master: date, bursts: Sequence[str]
+) -> dict[str, Any]:
+    """What is kept with a job for the fingerprint of its product, beside its inputs and scenes.
+
+    Parameters
+    ----------
+    given
+        The settings that the processor is given (`stage_settings`).
+    bursts
+        Ids of the frame's bursts.
+    """
+    if stage is Stage.DOWNLOAD:
+        return {}
+    kept: dict[str, Any] = {
+        "settings": playing(settings, kind, stage, given),
+        "polarisation": settings.parameters.polarisation,
+    }
+    if (command := command_of(settings, stage)) is not None:
+        kept["command"] = command
+    if stage in ON_FRAME_GRID:
+        kept["master"] = master.isoformat()
+    if stage is Stage.SLC:
+        kept["bursts"] = sorted(bursts)
+    if stage is Stage.SATSAR and kind is RowKind.MASTER and (dem := dem_of(settings)) is not None:
+        kept["dem"] = dem
+    return kept
 
 
 def outside_digest(db: Store, processors: Processors | None = None) -> str:
-    """Digest of all that fingerprints depend on outside the database: cheap enough for every turn of the planner.
+    """Digest of all outside the database that products depend on: cheap enough for every turn of the planner.
 
-    Settings that enter fingerprints, programs and their versions, the DEM, the names of the precise orbits there.
+    Settings that enter fingerprints, programs and their versions, the DEM, names of the precise orbits that are there.
     """
-    settings = db.settings
+    return digest([conditions_digest(db.settings, processors), sorted(precise_names(db.settings.parameters.orbit_path))])
+
+
+def conditions_digest(settings: Settings, processors: Processors | None = None) -> str:
+    """Digest of settings that enter fingerprints, programs with their versions, and the DEM."""
     parts: dict[str, Any] = {"polarisation": settings.parameters.polarisation, "dem": dem_of(settings)}
+    parts["accept_resorb"] = settings.download.accept_resorb
     for stage in Stage:
-        own = {k: v for k, v in settings.stage(stage).model_dump(mode="json").items() if k not in COMMON | _GATES}
-        parts[stage.value] = [own, command_of(settings, stage), program_of(settings, stage, processors)]
-    parts["orbits"] = orbit_names(settings.parameters.orbit_path)
+        own = {k: v for k, v in settings.stage(stage).model_dump(mode="json").items() if k not in COMMON | GATES}
+        shown = {} if stage is Stage.DOWNLOAD else own
+        parts[stage.value] = [shown, command_of(settings, stage), program_of(settings, stage, processors)]
     return digest(parts)
-
-
-def orbit_names(orbit_path: Path) -> list[str]:
-    """Names of the precise orbit files below a directory, sorted; none where the directory is not there."""
-    return sorted(name for name in _names(str(orbit_path)) if "_POEORB_" in name and OrbitFile.from_name(Path(name)))
-
-
-def _names(folder: str) -> Iterator[str]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return  # not mounted: nothing better has appeared
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _names(entry.path)
-        elif entry.name.endswith(".EOF"):
-            yield entry.name
 
 
 def digest(value: Any) -> str:

@@ -27,6 +27,16 @@ def upgrade() -> None:
         "products", sa.Column("orbit", sa.Text(), nullable=True, comment="A download's orbit files: their names, blanks between.")
     )
     op.add_column(
+        "products",
+        sa.Column(
+            "restituted",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="A download without a precise orbit.",
+        ),
+    )
+    op.add_column(
         "products", sa.Column("judged", sa.String(32), nullable=True, comment="Digest of what it was found up to date with.")
     )
     op.create_index("ix_products_frame_id_id", "products", ["frame_id", "id"])
@@ -35,15 +45,16 @@ def upgrade() -> None:
         f"UPDATE products SET orbit = (SELECT {_NAME[dialect]} FROM {_EACH[dialect]})"
         f" WHERE stage = 'download' AND {_IS_THERE[dialect]}"
     )
+    op.execute("UPDATE products SET restituted = true WHERE orbit LIKE '%RESORB%'")
+    where = sa.text("restituted")
+    op.create_index("ix_products_restituted", "products", ["frame_id"], postgresql_where=where, sqlite_where=where)
     _stale_products()
     op.create_table(
         "judged_frames",
         sa.Column("frame_id", sa.String(60), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("judged_utc", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["frame_id"], ["frames.id"], name=op.f("fk_judged_frames_frame_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["frame_id"], ["frames.id"], name=op.f("fk_judged_frames_frame_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("frame_id", name=op.f("pk_judged_frames")),
     )
 
@@ -58,9 +69,7 @@ def _stale_products() -> None:
         sa.Column("own", sa.Boolean(), nullable=False, comment="An input itself has changed; else only what it reads is stale."),
         sa.Column("marked", sa.Boolean(), nullable=False, comment="Its row was made STALE for it, and may be taken back."),
         sa.ForeignKeyConstraint(["frame_id"], ["frames.id"], name=op.f("fk_stale_products_frame_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["product_id"], ["products.id"], name=op.f("fk_stale_products_product_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["product_id"], ["products.id"], name=op.f("fk_stale_products_product_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("product_id", name=op.f("pk_stale_products")),
     )
     op.create_index(op.f("ix_stale_products_frame_id"), "stale_products", ["frame_id"])
