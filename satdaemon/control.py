@@ -9,15 +9,17 @@ from __future__ import annotations
 import difflib
 import getpass
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from satdaemon.config import NetworkSettings, Settings
-from satdaemon.db import Database, Frame, daemon, jobs, machines, rows
+from satdaemon.db import Database, Frame, daemon, frame_edit, frame_life, frame_settings, jobs, machines, rows
+from satdaemon.db.frames import FrameReport
+from satdaemon.db.what_if import FrameChange, FramePlan, change_frame
 from satdaemon.errors import RequestError
 from satdaemon.status import Stage
 
@@ -72,7 +74,8 @@ class SatDaemonController:
                 raise RequestError(f"frame {frame_id}: expected a date or None as {name}, got {day!r}")
         if start is not None and end is not None and start > end:
             raise RequestError(f"frame {frame_id}: expected a start that is not after the end, got {start} and {end}")
-        self._set(frame_id, f"range {start or 'open'} to {end or 'open'}", {"start_date": start, "end_date": end})
+        values = {"start_date": start, "end_date": end, "network_due": True}
+        self._set(frame_id, f"range {start or 'open'} to {end or 'open'}", values)
 
     def set_frame_priority(self, frame_id: str, priority: int) -> None:
         """Frames with a higher number go first."""
@@ -96,6 +99,49 @@ class SatDaemonController:
             raise RequestError(f"frame {frame_id}: {wrong}") from error
         stored = {name: getattr(checked, name) if name in own else None for name in values}
         self._set(frame_id, f"network {dict(sorted(values.items()))}", {**stored, "network_due": True})
+
+    def change_frame(self, frame_id: str, change: FrameChange, *, confirm: bool = False) -> FramePlan:
+        """Change range, network, master, dates or pairs of a frame in one go; what that does.
+
+        Raises NeedsConfirmation where products would be made again or given up and `confirm` is not given.
+        """
+        return change_frame(self.database, frame_id, change, who=self.who, confirm=confirm)
+
+    def edit_frame_bursts(
+        self, frame_id: str, *, add: Sequence[str] = (), drop: Sequence[str] = (), confirm: bool = False
+    ) -> frame_edit.EditPlan:
+        """Add bursts to a frame and drop others; what that does. All from slc on is made again.
+
+        Raises NeedsConfirmation where there are such products and `confirm` is not given.
+        """
+        return frame_edit.edit_bursts(self.database, frame_id, add=add, drop=drop, confirm=confirm, who=self.who)[0]
+
+    def set_frame_settings(self, frame_id: str, values: Mapping[str, Mapping[str, Any]]) -> tuple[frame_edit.Redo, ...]:
+        """Give a frame settings of its own, `{stage: {key: value}}`; None takes satdaemon.cfg's. What becomes stale by it."""
+        return frame_settings.edit_settings(self.database, frame_id, values, who=self.who)
+
+    def set_frame_notes(self, frame_id: str, notes: str | None) -> None:
+        """Set what people want to remember of a frame."""
+        frame_settings.edit_notes(self.database, frame_id, notes, who=self.who)
+
+    def clone_frame(self, frame_id: str, new_id: str) -> FrameReport:
+        """Make a frame with the bursts and settings of another; it is off."""
+        return frame_life.clone_frame(self.database, frame_id, new_id, who=self.who)
+
+    def retire_frame(self, frame_id: str, *, running: Literal["cancel", "let_end"] | None = None) -> tuple[int, int]:
+        """Take a frame out of service; nothing is deleted. How many pending jobs were dropped, how many run.
+
+        Raises NeedsConfirmation where jobs run and `running` does not say what becomes of them.
+        """
+        return frame_life.retire_frame(self.database, frame_id, running=running, who=self.who)
+
+    def restore_frame(self, frame_id: str) -> bool:
+        """Take a retired frame back with the switches it had; True where it is on."""
+        return frame_life.restore_frame(self.database, frame_id, who=self.who)
+
+    def delete_frame(self, frame_id: str, *, confirm: bool = False) -> frame_life.Contents:
+        """Delete a frame with all that the database has of it; what went. Files on disk stay."""
+        return frame_life.delete_frame(self.database, frame_id, confirm=confirm, who=self.who)
 
     # Jobs and rows.
 

@@ -13,9 +13,9 @@ from satdaemon.db import Burst, Database, File, Frame, Ifg, JobEvent, Master, Pe
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.models import frames2files
 from satdaemon.domain import Pair
-from satdaemon.errors import RequestError
+from satdaemon.errors import NeedsConfirmation, RequestError
 from satdaemon.planning.network import components
-from satdaemon.status import ProcStatus
+from satdaemon.status import ProcStatus, RowKind, Stage
 
 
 def at(day: date, hour: int = 6, minute: int = 14, second: int = 0) -> datetime:
@@ -81,8 +81,13 @@ def test_another_master_says_what_it_costs_and_starts_over(database: Database) -
     run_all(database, product=True)
     old = master_date(database)
     new = next(d for d in dates if d != old)
-    with pytest.raises(RequestError, match=r"making again: 4 satsar .*7 coherence .*6 unwrap .*confirm=True"):
+    with pytest.raises(NeedsConfirmation, match=r"making again: 4 satsar .*7 coherence .*6 unwrap .*confirm=True") as caught:
         database.set_master_for_frame(FRAME, new)
+    redo = {(e.stage, e.kind): e for e in caught.value.effects.redo}
+    assert redo[(Stage.SATSAR, RowKind.MASTER)].keys == (f"{new:%Y%m%d}",)
+    assert redo[(Stage.SATSAR, RowKind.IFG)].keys == tuple(f"{d:%Y%m%d}" for d in dates if d != new)
+    assert [redo[(Stage.COHERENCE, kind)].bytes for kind in (RowKind.MASTER, RowKind.RSAR_IFG)] == [10, 60]
+    assert sum(len(e.keys) for e in redo.values()) == 4 + 7 + 6 + 2
     assert master_date(database) == old
     database.set_master_for_frame(FRAME, new, confirm=True)
     assert master_date(database) == new
@@ -127,15 +132,10 @@ def test_a_date_that_misses_the_coverage_is_excluded_and_returns_with_its_pairs(
 
 
 def test_a_newer_product_of_an_acquisition_replaces_the_older_and_makes_the_date_stale(database: Database) -> None:
-    from satdaemon.db import Product
-
     make_frame(database, 4)
     run_all(database, product=True)
     day = database.query(Ifg)[0].date
     (old,) = database.query(File, date=day)
-    with database.session_scope() as session:  # what a real download would have kept
-        product = session.scalars(select(Product).where(Product.stage == "download", Product.key == f"{day:%Y%m%d}")).one()
-        product.inputs = {**product.inputs, "scenes": [[old.id, old.checksum]]}
     newer = add_file(database, at(day), bursts(), crc="CCCC", proc_utc=at(day) + timedelta(days=400))
     report = database.update_procdates(FRAME)
     assert links(database)[old.id] == (day, 0) and links(database)[newer] == (day, 1)

@@ -12,11 +12,11 @@ from sqlalchemy.orm import RelationshipProperty, selectinload
 
 from satdaemon.db import guards, links
 from satdaemon.db.frames import FrameReport, make_frame
-from satdaemon.db.master import change_master
 from satdaemon.db.models import Base, Burst, File, Frame
 from satdaemon.db.procdates import DatesReport, update_dates
 from satdaemon.db.scenes import FilesReport, fill_files
 from satdaemon.db.store import Store
+from satdaemon.db.what_if import set_master
 from satdaemon.errors import RequestError
 
 _M = TypeVar("_M", bound=Base)
@@ -96,8 +96,12 @@ class Database(Store):
         return update_dates(self, frame_id, user_master_date)
 
     def set_master_for_frame(self, frame_id: str, master_date: date, *, confirm: bool = False) -> DatesReport:
-        """Make another date the master. Where that means making products again, says which, and needs `confirm=True`."""
-        return change_master(self, frame_id, master_date, confirm=confirm)
+        """Make another date the master.
+
+        Where that means making products again, NeedsConfirmation says which and what they cost (its `effects` lists
+        every key), and `confirm=True` is needed.
+        """
+        return set_master(self, frame_id, master_date, confirm=confirm)
 
 
 def _attribute(model: type[Base], relationship: RelationshipProperty[Any]) -> Any:

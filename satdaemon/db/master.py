@@ -1,16 +1,16 @@
-"""Another master for a frame: what would be lost, and the change."""
+"""Another master for a frame: its rows start over after slc."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.daemon import changed
 from satdaemon.db.guards import drop_orphaned_keys
-from satdaemon.db.models import Frame, Ifg, Master, PendingJob, Product, RsarIfg, RunningJob, stage_id
-from satdaemon.db.procdates import DatesReport, kept_before_satsar, take_master, update_dates
+from satdaemon.db.models import FailedJob, Frame, Ifg, Master, PendingJob, Product, RsarIfg, RunningJob, stage_id
+from satdaemon.db.procdates import kept_before_satsar, take_master
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
 from satdaemon.status import ProcStatus, RowKind, Stage
@@ -18,56 +18,50 @@ from satdaemon.status import ProcStatus, RowKind, Stage
 DEPENDS = tuple(s.value for s in Stage if s not in (Stage.DOWNLOAD, Stage.SLC))
 
 
-def change_master(db: Store, frame_id: str, master_date: date, *, confirm: bool) -> DatesReport:
-    """Make `master_date` the master of a frame.
+def replace_master(db: Store, frame_id: str, master_date: date, *, who: str) -> bool:
+    """Make another date the master; False where the frame has none yet, or has this one.
 
-    Raises RequestError that lists, by stage, the products that would be made again and what they cost, unless
-    `confirm`; and where jobs of the frame are running.
+    Raises RequestError where jobs of the frame are running, or the date is none of the frame's or is left out.
     """
-    with db.read_scope() as session:
-        present = session.scalar(select(Master).where(Master.frame_id == frame_id))
-        lost = _lost(session, frame_id)
-    if present is None or present.date == master_date:
-        return update_dates(db, frame_id, master_date)
-    if lost and not confirm:
-        raise RequestError(
-            f"frame {frame_id}: changing its master from {present.date} to {master_date} means making again: "
-            f"{lost}. Call again with confirm=True to do so"
-        )
-    db.write(lambda session: _change(session, frame_id, master_date))
-    return update_dates(db, frame_id)
+    return db.write(lambda session: _replace(session, frame_id, master_date, who))
 
 
-def _lost(session: Session, frame_id: str) -> str:
-    columns = (Product.stage, func.count(), func.sum(Product.bytes), func.sum(func.coalesce(Product.cpu_s, 0.0)))
-    where = (Product.frame_id == frame_id, Product.stage.in_(DEPENDS))
-    found = {row[0]: row[1:] for row in session.execute(select(*columns).where(*where).group_by(Product.stage))}
-    parts = [
-        f"{found[s][0]} {s} ({int(found[s][1]) / 1e9:.3g} GB, {float(found[s][2]) / 3600:.3g} CPU-h)"
-        for s in DEPENDS
-        if s in found
-    ]
-    return ", ".join(parts)
-
-
-def _change(session: Session, frame_id: str, master_date: date) -> None:
+def _replace(session: Session, frame_id: str, master_date: date, who: str) -> bool:
     session.scalars(select(Frame).where(Frame.id == frame_id).with_for_update()).one()
+    old = session.scalar(select(Master).where(Master.frame_id == frame_id))
+    if old is None or old.date == master_date:
+        return False
     running = session.scalars(select(RunningJob.job_id).where(RunningJob.frame_id == frame_id)).all()
     if running:
         raise RequestError(f"frame {frame_id}: expected no running jobs, got {len(running)}; cancel them or let them end")
-    old = session.scalars(select(Master).where(Master.frame_id == frame_id)).one()
-    if session.scalar(select(Ifg.id).where(Ifg.frame_id == frame_id, Ifg.date == master_date)) is None:
-        raise RequestError(f"frame {frame_id}: expected a date of the frame as master, got {master_date}")
-    session.execute(delete(PendingJob).where(PendingJob.frame_id == frame_id))
+    _check(session, frame_id, master_date)
+    for jobs in (PendingJob, FailedJob):
+        again = () if jobs is PendingJob else (FailedJob.stage.in_(DEPENDS),)
+        session.execute(delete(jobs).where(jobs.frame_id == frame_id, *again))
     drop_orphaned_keys(session)
-    stage, status = kept_before_satsar(old)
+    before, kept = old.date, kept_before_satsar(old)
     session.execute(delete(Master).where(Master.id == old.id))
-    session.add(Ifg(frame_id=frame_id, date=old.date, proc_stage=stage, proc_status=int(status)))
+    session.add(Ifg(frame_id=frame_id, date=before, **kept))
     session.flush()
     _start_over(session, frame_id)
     session.execute(delete(Product).where(Product.frame_id == frame_id, Product.stage.in_(DEPENDS)))
-    take_master(session, frame_id, master_date, "user", "set by the user")
-    changed(session, who="set_master_for_frame", what=f"master {old.date} -> {master_date}", frame_id=frame_id)
+    take_master(session, frame_id, master_date, "user", f"set by {who}")
+    changed(session, who=who, what=f"master {before} -> {master_date}", frame_id=frame_id)
+    return True
+
+
+def _check(session: Session, frame_id: str, day: date) -> None:
+    row = session.scalar(select(Ifg).where(Ifg.frame_id == frame_id, Ifg.date == day))
+    if row is None:
+        dates = sorted(session.scalars(select(Ifg.date).where(Ifg.frame_id == frame_id)))
+        known = f"{dates[0]} .. {dates[-1]} ({len(dates)} dates)" if dates else "none"
+        raise RequestError(f"frame {frame_id}: expected a date of the frame as master, got {day}; its others: {known}")
+    failed = row.status is ProcStatus.FAILED and row.proc_stage < stage_id(RowKind.IFG, Stage.SATSAR)
+    if failed or row.status is ProcStatus.EXCLUDED:
+        raise RequestError(
+            f"frame {frame_id}: expected a usable date as master, got {day}, which is {row.status.name}: {row.reason}; "
+            f"{'retry' if failed else 'include'} it first"
+        )
 
 
 def _start_over(session: Session, frame_id: str) -> None:
@@ -76,6 +70,8 @@ def _start_over(session: Session, frame_id: str) -> None:
     satsar = stage_id(RowKind.IFG, Stage.SATSAR)
     fresh = {"proc_status": waiting, "reason": None, "stale_from": None, "waiting_for": None}
     dates = (Ifg.frame_id == frame_id, Ifg.proc_stage >= satsar, Ifg.proc_status != excluded)
-    session.execute(update(Ifg).where(*dates).values(**fresh, bperp_m=None))
+    # What is stale already before satsar is made again from there: satsar needs it.
+    begin = case((and_(Ifg.proc_status == int(ProcStatus.STALE), Ifg.stale_from < satsar), Ifg.stale_from), else_=satsar)
+    session.execute(update(Ifg).where(*dates).values(**fresh, bperp_m=None, proc_stage=begin))
     pairs = (RsarIfg.frame_id == frame_id, RsarIfg.proc_status != excluded)
     session.execute(update(RsarIfg).where(*pairs).values(**fresh, proc_stage=1))

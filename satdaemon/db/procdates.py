@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -152,18 +153,21 @@ def take_master(session: Session, frame_id: str, day: date, chosen_by: str, reas
     if secondary is not None:
         if secondary.status is ProcStatus.RUNNING:
             raise RequestError(f"frame {frame_id}: a job of {day} is running; let it end, or cancel it, then set the master")
-        stage, status = kept_before_satsar(secondary)
-        master.proc_stage, master.proc_status = stage, int(status)
+        for name, value in kept_before_satsar(secondary).items():
+            setattr(master, name, value)
         session.delete(secondary)
         session.flush()
     session.add(master)
     session.flush()
 
 
-def kept_before_satsar(row: Ifg | Master) -> tuple[int, ProcStatus]:
-    """(proc_stage, proc_status) of a row that keeps its download and slc, whatever it had beyond."""
+def kept_before_satsar(row: Ifg | Master) -> dict[str, Any]:
+    """Columns of a row that keeps its download and slc, whatever it had beyond."""
     slc = stage_id(RowKind.IFG, Stage.SLC)
+    if row.status is ProcStatus.STALE and (row.stale_from or row.proc_stage) <= slc:
+        kept = {"proc_stage": min(row.proc_stage, slc), "proc_status": int(ProcStatus.STALE)}
+        return {**kept, "stale_from": row.stale_from, "reason": row.reason}
     if row.proc_stage > slc:
-        return slc, ProcStatus.DONE
-    status = ProcStatus(row.proc_status)
-    return row.proc_stage, status if status.is_done or status is ProcStatus.STALE else ProcStatus.WAITING
+        return {"proc_stage": slc, "proc_status": int(ProcStatus.DONE)}
+    status = row.status if row.status.is_done else ProcStatus.WAITING
+    return {"proc_stage": row.proc_stage, "proc_status": int(status)}

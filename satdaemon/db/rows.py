@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.daemon import changed
-from satdaemon.db.models import MODEL_OF, Frame, Ifg, RsarIfg, StageRow
+from satdaemon.db.models import MODEL_OF, Frame, Ifg, Master, RsarIfg, StageRow
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
 from satdaemon.status import LEGAL_MOVES, ProcStatus, RowKind
@@ -48,26 +48,40 @@ def find(session: Session, frame_id: str, date1: date, date2: date | None = None
         found = session.scalar(select(RsarIfg).where(RsarIfg.frame_id == frame_id, *pair))
     if found is None:
         what = f"date {date1}" if date2 is None else f"pair {date1} {date2}"
-        raise RequestError(f"frame {frame_id}: expected a secondary {what}, found none")
+        raise RequestError(f"frame {frame_id}: expected a secondary {what}, found none{_known(session, frame_id, date1, date2)}")
     return found
 
 
 def exclude(db: Store, frame_id: str, date1: date, date2: date | None = None, *, reason: str, who: str) -> None:
-    """Leave a date or a pair out on purpose, until `include`."""
+    """Leave a date or a pair out on purpose, until `include`. What a rule left out is so left out for good."""
     with db.session_scope() as session:
         row = find(session, frame_id, date1, date2)
-        _set(session, row, ProcStatus.EXCLUDED, reason=reason, automatic=False)
+        if row.status is ProcStatus.EXCLUDED:
+            row.reason, row.automatic = reason, False
+        else:
+            _set(session, row, ProcStatus.EXCLUDED, reason=reason, automatic=False)
         network_due(session, frame_id)
-        changed(session, who=who, what=f"excluded {date1} {date2 or ''}: {reason}", frame_id=frame_id)
+        changed(session, who=who, what=f"excluded {_name(row)}: {reason}", frame_id=frame_id)
 
 
 def include(db: Store, frame_id: str, date1: date, date2: date | None = None, *, who: str) -> None:
-    """Take a date or a pair back that was excluded."""
+    """Take a date or a pair back that was excluded; it goes on where it stood.
+
+    Raises RequestError where it is not excluded, or where a rule left it out: that one returns by itself.
+    """
     with db.session_scope() as session:
         row = find(session, frame_id, date1, date2)
-        _set(session, row, ProcStatus.WAITING, reason=None, automatic=False)
+        if row.status is not ProcStatus.EXCLUDED:
+            hint = "; retry is for what failed" if row.status is ProcStatus.FAILED else ""
+            raise RequestError(f"frame {frame_id}: expected an excluded row, got {_name(row)}, which is {row.status.name}{hint}")
+        if row.automatic:
+            raise RequestError(
+                f"frame {frame_id}: {_name(row)} is left out by a rule: {row.reason}; it returns by itself when that changes"
+            )
+        stage = min(row.proc_stage, row.stale_from or row.proc_stage)
+        _set(session, row, ProcStatus.WAITING, reason=None, automatic=False, stale_from=None, proc_stage=stage)
         network_due(session, frame_id)
-        changed(session, who=who, what=f"included {date1} {date2 or ''}", frame_id=frame_id)
+        changed(session, who=who, what=f"included {_name(row)}", frame_id=frame_id)
 
 
 def _set(session: Session, row: StageRow, new: ProcStatus, **values: Any) -> None:
@@ -75,3 +89,23 @@ def _set(session: Session, row: StageRow, new: ProcStatus, **values: Any) -> Non
         raise RequestError(f"{row!r}: a running job holds it; cancel that first")
     if not move(session, row.kind, row.id, new, **values):
         raise RequestError(f"{row!r}: expected a legal move of proc_status, got {row.status.name} -> {new.name}")
+
+
+def _name(row: Ifg | RsarIfg) -> str:
+    return f"{row.date1} {row.date2}" if isinstance(row, RsarIfg) else str(row.date)
+
+
+def _known(session: Session, frame_id: str, date1: date, date2: date | None) -> str:
+    """What there is instead, for the message."""
+    if session.get(Frame, frame_id) is None:
+        return "; there is no such frame"
+    master = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
+    if date2 is None and master == date1:
+        return "; it is the master: set another one first (satdaemon frame master)"
+    wanted = [date1] if date2 is None else [date1, date2]
+    dates = [*session.scalars(select(Ifg.date).where(Ifg.frame_id == frame_id)), *([master] if master else [])]
+    unknown = [day for day in wanted if day not in dates]
+    if not unknown:
+        return "; both are dates of the frame, but this pair is not in its network"
+    near = sorted(sorted(dates, key=lambda d: abs((d - unknown[0]).days))[:2])
+    return f"; nearest to {unknown[0]}: {' and '.join(map(str, near)) or 'the frame has no dates yet'}"
