@@ -1,9 +1,10 @@
-"""Maintenance: puts right what was lost and removes what is old. Scheduled once a day."""
+"""Maintenance: puts right what was lost, removes what is old, looks whether disk and database agree. Scheduled once a day."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,64 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from satdaemon.db import Database, RunningJob, jobs
+from satdaemon.archive import clear_parts
+from satdaemon.config import Settings
+from satdaemon.db import Database, RunningJob, jobs, points
+from satdaemon.db.consistency import check, frames_of_day
+from satdaemon.notify import Notifier
 
 ATTEMPT_AGE_S = 86400.0
-"""Directories of attempts that have lain still so long belong to no job."""
+"""Directories of attempts, and parts of downloads, that have lain still so long belong to no job."""
+CHECK_EVERY_DAYS = 28
+"""Each frame is compared with its directory once in so many days."""
+LEAST_FREE = 0.05
+"""Free share of a disk below which people are told."""
+_LISTED = 20
 
 
 @flow(name="maintenance", flow_run_name="maintenance", validate_parameters=False)
 def maintenance(config: str | None = None) -> State[Any]:
-    """Put lost jobs back, remove the directories of attempts that nobody runs, and logs that are too old."""
+    """Put lost jobs back; remove what nobody needs; tell people of full disks and of frames that do not fit the disk."""
     database = Database(config)
     parameters = database.settings.parameters
     rescued = jobs.rescue(database)
     live = {f"{job.job_id}-{job.attempt}" for job in database.query(RunningJob)}
-    attempts = remove_attempts(parameters.processing_path, live, ATTEMPT_AGE_S)
-    logs = remove_logs(parameters.log_path, parameters.log_days * 86400.0)
-    get_run_logger().info("removed: %s attempt directories, %s log files", attempts, logs)
-    return Completed(message=f"{len(rescued)} jobs rescued, {attempts} attempt directories and {logs} log files removed")
+    removed = {
+        "attempt directories": remove_attempts(parameters.processing_path, live, ATTEMPT_AGE_S),
+        "parts of downloads": len(clear_parts(parameters.data_path, ATTEMPT_AGE_S)),
+        "log files": remove_logs(parameters.log_path, parameters.log_days * 86400.0),
+        "old sets of points": points.prune(database),
+    }
+    words = ", ".join(f"{count} {what}" for what, count in removed.items())
+    get_run_logger().info("removed: %s", words)
+    problems = [*full_disks(database.settings), *what_does_not_fit(database)]
+    for line in problems:
+        get_run_logger().warning("%s", line)
+    if problems:
+        notifier = Notifier(database.settings.notify)
+        notifier.send("maintenance", f"maintenance: {len(problems)} things to look at", "\n".join(problems), "warning")
+        notifier.flush()
+    return Completed(message=f"{len(rescued)} jobs rescued; removed: {words}; {len(problems)} things to look at")
+
+
+def what_does_not_fit(database: Database) -> list[str]:
+    """Findings on the frames whose turn it is today, a line each; nothing is changed."""
+    frames = frames_of_day(database, datetime.now(UTC).date(), CHECK_EVERY_DAYS)
+    found = check(database, frames).problems if frames else []
+    lines = [" ".join(filter(None, (f.frame_id, f.stage, f.key or str(f.path or "")))) + f": {f.what}" for f in found[:_LISTED]]
+    more = [f"and {len(found) - _LISTED} more: satdaemon check-consistency {' '.join(frames)}"] if len(found) > _LISTED else []
+    return lines + more
+
+
+def full_disks(settings: Settings) -> list[str]:
+    """The disks of products and zips that are almost full."""
+    found = []
+    for path in (settings.parameters.processing_path, settings.parameters.data_path):
+        if path.is_dir():
+            usage = shutil.disk_usage(path)
+            if usage.free < LEAST_FREE * usage.total:
+                found.append(f"{path}: {usage.free / 1e9:.3g} GB of {usage.total / 1e9:.3g} GB are free")
+    return found
 
 
 def remove_attempts(processing_path: Path, live: set[str], age_s: float) -> int:
@@ -41,9 +83,9 @@ def remove_attempts(processing_path: Path, live: set[str], age_s: float) -> int:
 
 
 def remove_logs(log_path: Path, age_s: float) -> int:
-    """Remove files of jobs' output older than `age_s`; how many there were."""
+    """Remove files of jobs' output, and what check-consistency left for its undo, older than `age_s`; how many there were."""
     removed = 0
-    for pattern in ("*/*/*/*.log", "*/*/*/*.jsonl"):
+    for pattern in ("*/*/*/*.log", "*/*/*/*.jsonl", "consistency/*.json"):
         for file in log_path.glob(pattern):
             if _is_older(file, age_s):
                 file.unlink()

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from flows.maintenance import remove_attempts, remove_logs
+import pytest
+from frames_made import FRAME, make_frame
+from prefect.logging import disable_run_logger
+from products_made import write_all
+
+from flows import maintenance as flow
+from flows.maintenance import full_disks, remove_attempts, remove_logs, what_does_not_fit
+from satdaemon.db import Database, Ifg
+from satdaemon.db.consistency import check, fix, frames_of_day
 
 DAY_S = 86400.0
 
@@ -35,7 +45,58 @@ def test_attempts_that_nobody_runs_are_removed(tmp_path: Path) -> None:
 def test_only_old_output_of_jobs_is_removed(tmp_path: Path) -> None:
     place = tmp_path / "132A_DEMO" / "slc" / "20230101"
     gone = [old(place / "1-1.log", 100 * DAY_S), old(place / "1-1.jsonl", 100 * DAY_S)]
+    gone.append(old(tmp_path / "consistency" / "20230101.json", 100 * DAY_S))
     kept = [old(place / "2-1.log", DAY_S), old(place / "notes.txt", 100 * DAY_S)]
-    assert remove_logs(tmp_path, 90 * DAY_S) == 2
+    assert remove_logs(tmp_path, 90 * DAY_S) == 3
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in kept)
+
+
+def test_every_frame_has_its_turn(database: Database) -> None:
+    for number in range(5):
+        make_frame(database, 3, on=False, frame_id=f"132A_F{number}")
+    first = date(2026, 1, 1)
+    turns = [frames_of_day(database, first + timedelta(days=k), 3) for k in range(3)]
+    assert sorted(frame for turn in turns for frame in turn) == [f"132A_F{n}" for n in range(5)]
+    assert max(map(len, turns)) == 2
+
+
+def test_what_does_not_fit_is_told_and_left(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "CHECK_EVERY_DAYS", 1)
+    make_frame(database, 3, on=False)
+    made = write_all(database)
+    fix(database, check(database), who="the test")
+    assert what_does_not_fit(database) == []
+    (stage, key), place = next((k, p) for k, p in made.items() if k[0] == "satsar" and database.query(Ifg, date=_day(k[1])))
+    shutil.rmtree(place)
+    (line,) = what_does_not_fit(database)
+    assert line.startswith(f"{FRAME} {stage} {key}: expected a product")
+    assert {row.proc_stage for row in database.query(Ifg)} == {3}
+
+
+def test_a_full_disk_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "LEAST_FREE", 0.0)
+    assert full_disks(database.settings) == []
+    monkeypatch.setattr(flow, "LEAST_FREE", 1.0)
+    assert len(full_disks(database.settings)) == 2
+
+
+def test_the_whole_of_maintenance(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "CHECK_EVERY_DAYS", 1)
+    make_frame(database, 3, on=False)
+    write_all(database)
+    parameters = database.settings.parameters
+    part = old(parameters.data_path / "T132" / ".scene.zip.part", 10 * DAY_S)
+    attempt = old(parameters.processing_path / FRAME / ".attempts" / "7-1", 10 * DAY_S)
+    config = tmp_path / "satdaemon.cfg"
+    places = [f"{name} = {getattr(parameters, name)}" for name in ("database", "data_path", "processing_path", "log_path")]
+    config.write_text("\n".join(["[PARAMETERS]", *places, ""]))
+    with disable_run_logger():
+        end = flow.maintenance.fn(str(config))
+    assert not part.exists() and not attempt.exists()
+    assert "1 attempt directories, 1 parts of downloads" in end.message and "things to look at" in end.message
+    assert {row.proc_stage for row in database.query(Ifg)} == {1}
+
+
+def _day(key: str) -> date:
+    return datetime.strptime(key, "%Y%m%d").date()

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def check(
     if frames is None:
         report.findings += findings.of_root(root, set(known))
     return report
+
+
+def frames_of_day(db: Store, day: date, every_days: int) -> list[str]:
+    """The frames whose turn it is, so that each is checked once in `every_days`."""
+    with db.read_scope() as session:
+        known = session.scalars(select(Frame.id).order_by(Frame.id))
+        return [frame_id for place, frame_id in enumerate(known) if (place - day.toordinal()) % every_days == 0]
 
 
 def check_frame(

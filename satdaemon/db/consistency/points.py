@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from satdaemon.db.consistency.report import PointsChange
+from satdaemon.db.models import PointsVersion
 from satdaemon.db.points import activate, load_version
 from satdaemon.db.store import Store
+from satdaemon.errors import TransientError
 
 NO_JOB = 0
 """In place of the job that loaded them."""
@@ -30,8 +32,8 @@ def load(db: Store, changes: Sequence[PointsChange]) -> list[Loaded]:
 
 def show_here(db: Store, session: Session, loaded: Sequence[Loaded]) -> None:
     """Show them, where the points are in the processing database."""
-    for one in loaded if db.points_engine is db.engine else ():
-        activate(session, one.version)
+    if db.points_engine is db.engine:
+        _show(session, loaded)
 
 
 def show_elsewhere(db: Store, loaded: Sequence[Loaded]) -> None:
@@ -39,5 +41,11 @@ def show_elsewhere(db: Store, loaded: Sequence[Loaded]) -> None:
     if db.points_engine is db.engine or not loaded:
         return
     with Session(db.points_engine) as session, session.begin():
-        for one in loaded:
-            activate(session, one.version)
+        _show(session, loaded)
+
+
+def _show(session: Session, loaded: Sequence[Loaded]) -> None:
+    for one in loaded:
+        if session.get(PointsVersion, one.version, with_for_update=True) is None:
+            raise TransientError(f"frame {one.change.frame_id}: its points were removed while they were loaded; try again")
+        activate(session, one.version)
