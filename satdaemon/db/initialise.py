@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -17,15 +18,26 @@ from satdaemon.db import daemon, derived
 from satdaemon.db.database import Database
 from satdaemon.db.machines import register
 from satdaemon.db.models import DaemonTools, IfgProcStage, MasterProcStage, RsarIfgProcStage
-from satdaemon.db.session import make_parent_directory
+from satdaemon.db.session import make_parent_directory, open_engine, sqlite_path
 from satdaemon.errors import RequestError
 from satdaemon.status import STAGES_OF, RowKind
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _LOCK = 7_310_001
+_ADVICE = (
+    (("password authentication failed", "no password supplied", "Peer authentication failed", "role "),
+     "this user may not enter; put user and password in [PARAMETERS] database"),
+    (("does not exist",), "expected a database, found none: createdb {name}"),
+    (("Connection refused", "No such file or directory", "could not translate", "timeout expired", "not known", "unreachable"),
+     "the server does not answer: is it running, and are host and port right?"),
+    (("unable to open database file", "readonly database"), "the file cannot be written: check directory and permissions"),
+    (("not a database",), "the file is no SQLite database: choose another name"),
+)  # fmt: skip
+"""What the drivers say -> what to do; the first that fits."""
 _STAGE_TABLES: dict[RowKind, Any] = {
     RowKind.MASTER: MasterProcStage,
     RowKind.IFG: IfgProcStage,
@@ -33,10 +45,40 @@ _STAGE_TABLES: dict[RowKind, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The revision of a database's tables, and the one that this program makes."""
+
+    revision: str | None
+    """None where there are no tables yet."""
+    head: str
+
+
+def schema_of(settings: Settings) -> Schema:
+    """How old a database is; changes nothing and creates nothing. Raises as `init_database`."""
+    from alembic.script import ScriptDirectory
+
+    directory = ScriptDirectory(str(MIGRATIONS))
+    head = directory.get_current_head()
+    assert head is not None
+    engine = open_engine(settings.parameters.database)
+    if engine.dialect.name == "sqlite" and not sqlite_path(engine).exists():
+        return Schema(None, head)
+    try:
+        with reachable(engine), engine.connect() as connection:
+            return Schema(_revision(connection, directory), head)
+    finally:
+        engine.dispose()
+
+
 def init_database(settings: Settings) -> Database:
     """Create what is missing, migrate what is old, insert stages, the daemon row and the machines.
 
-    Raises RequestError where PostgreSQL lacks PostGIS and this user may not create it, saying the psql line.
+    Raises
+    ------
+    RequestError
+        The database does not answer or does not exist, the user may not enter, PostGIS is lacking and this user may
+        not create it (the message says the psql line), or the tables were made by a newer SatDaemon.
     """
     database = Database(settings)
     for engine in dict.fromkeys((database.engine, database.points_engine)):
@@ -58,16 +100,16 @@ def migrate(engine: Engine) -> str:
     """Bring the schema to head, whatever it was; returns the revision. Several callers take turns."""
     # Alembic takes most of a second to import, which every worker would pay for.
     from alembic import command
-    from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    with _migrating(engine) as connection:
+    with reachable(engine), _migrating(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             _create_postgis(connection)
         config = alembic_config(connection)
-        head = ScriptDirectory.from_config(config).get_current_head()
-        is_old = MigrationContext.configure(connection).get_current_revision() != head
+        directory = ScriptDirectory.from_config(config)
+        head = directory.get_current_head()
+        is_old = _revision(connection, directory) != head
         if is_old or not derived.is_current(connection):
             derived.drop(connection)
             if is_old:
@@ -103,6 +145,39 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+def shown_url(url: str) -> str:
+    """A database URL without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+@contextmanager
+def reachable(engine: Engine) -> Iterator[None]:
+    """Tell why a database cannot be entered, and what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        said = str(error.orig).strip()
+        place, name = shown_url(engine.url.render_as_string(hide_password=False)), engine.url.database
+        for words, advice in _ADVICE:
+            if any(word in said for word in words):
+                raise RequestError(f"{place}: {advice.format(name=name)} ({said})") from error
+        raise
+
+
+def _revision(connection: Connection, directory: ScriptDirectory) -> str | None:
+    """The revision of the tables; RequestError where this program does not know it."""
+    from alembic.migration import MigrationContext
+
+    revision = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in directory.walk_revisions()}
+    if revision is not None and revision not in known:
+        raise RequestError(
+            f"database {connection.engine.url.database}: expected tables of revision {directory.get_current_head()} or older, "
+            f"got {revision}: a newer SatDaemon made them; install that version"
+        )
+    return revision
 
 
 def _create_postgis(connection: Connection) -> None:

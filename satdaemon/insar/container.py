@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,7 +18,12 @@ MAX_TEXT_BYTES = 64 * 2**20
 MAX_RATIO = 500
 """Largest compression ratio of an XML member that is read; real annotation stays below 60."""
 MAX_TOTAL_BYTES = 64 * 2**30
+MAX_DIRECTORY_BYTES = 16 * 2**20
+"""Largest table of contents of a zip that is read; a product's has some 20 kB."""
 MANIFEST = "manifest.safe"
+ENCRYPTED = 1
+"""Bit of a zip member's flags (APPNOTE.TXT, 4.4.4)."""
+_END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"
 
 
 class Container(Protocol):
@@ -60,6 +66,11 @@ class ZipContainer:
             name = info.filename
             if name.startswith("/") or "\\" in name or ":" in name or ".." in PurePosixPath(name).parts:
                 raise CorruptProduct(f"{self.path}: unsafe member name {name!r}; not a product zip")
+            if info.flag_bits & ENCRYPTED:
+                raise CorruptProduct(f"{self.path}: {name!r} is encrypted; a product zip is not")
+        packed = sum(info.compress_size for info in members)
+        if packed > self.path.stat().st_size:
+            raise CorruptProduct(f"{self.path}: its members overlap ({packed} bytes in a smaller file); not a product zip")
         total = sum(info.file_size for info in members)
         if total > MAX_TOTAL_BYTES:
             raise CorruptProduct(f"{self.path}: would unpack to {total} bytes; a product stays below {MAX_TOTAL_BYTES}")
@@ -134,6 +145,23 @@ def _is_manifest(name: str) -> bool:
     return len(parts) >= 2 and parts[-1] == MANIFEST and parts[-2].endswith(".SAFE") and "__MACOSX" not in parts
 
 
+def _check_directory_size(path: Path) -> None:
+    """Refuse a table of contents that would not fit in memory, before zipfile reads it (APPNOTE.TXT, 4.3.14 and 4.3.16)."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 2**16 - 200))
+            tail = file.read()
+    except OSError:
+        return  # opening it says why
+    sizes = [
+        struct.unpack_from(form, tail, at + offset)[0]
+        for mark, form, offset, length in ((_END, "<I", 12, 22), (_END_64, "<Q", 40, 56))
+        if 0 <= (at := tail.rfind(mark)) <= len(tail) - length
+    ]
+    if any(MAX_DIRECTORY_BYTES < size != 2**32 - 1 for size in sizes):
+        raise CorruptProduct(f"{path}: its table of contents has {max(sizes)} bytes; allowed are {MAX_DIRECTORY_BYTES}")
+
+
 @contextmanager
 def open_container(path: Path) -> Iterator[Container]:
     """Open a product zip or `.SAFE` directory for reading in place.
@@ -150,9 +178,12 @@ def open_container(path: Path) -> Iterator[Container]:
         return
     if not path.is_file():
         raise DataError(f"{path}: expected a Sentinel-1 product zip or .SAFE directory, found nothing")
+    _check_directory_size(path)
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except PermissionError:
+        raise DataError(f"{path}: may not be read: permission denied") from None
+    except (zipfile.BadZipFile, OSError, EOFError, struct.error, ValueError, NotImplementedError) as error:
         raise CorruptProduct(f"{path}: not a complete zip ({path.stat().st_size} bytes): {error}; download it again") from error
     with archive:
         yield ZipContainer(path, archive)
