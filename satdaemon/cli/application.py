@@ -48,6 +48,7 @@ def load_commands() -> None:
         demo,
         frame_plan,
         frames,
+        frames_edit,
         frames_export,
         inspect,
         points,
