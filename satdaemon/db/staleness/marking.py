@@ -179,5 +179,3 @@ def _note(session: Session, facts: Facts, found: Judgement, ours: set[tuple[RowK
 def _parts(ids: list[int]) -> Iterator[list[int]]:
     for start in range(0, len(ids), CHUNK):
         yield ids[start : start + CHUNK]
-
-

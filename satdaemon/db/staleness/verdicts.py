@@ -117,13 +117,10 @@ def _own(facts: Facts, key: Key, now: tuple[Expected, str], settings: Settings) 
     verdict = Verdict(changed_conditions(given, now[0], settings, facts.kind_of(key), stage))
     if stage in (Stage.DOWNLOAD, Stage.SLC):
         verdict.own += changed_scenes(given, facts.files.get(name, ()))
-    other = [
-        read
-        for read, print_ in recorded_reads(facts, key, given)
-        if read in facts.products and UNKNOWN not in (print_, facts.products[read].fingerprint)
-        and facts.products[read].fingerprint != print_ and (key != SERIES or read[0] is not Stage.UNWRAP)
-    ]  # fmt: skip
-    if key == SERIES:
+    # A series reads dates by its pairs only: those that were made again take it along.
+    read = [] if key == SERIES else recorded_reads(facts, key, given)
+    other = [one for one, print_ in read if one in facts.products and _differ(print_, facts.products[one].fingerprint)]
+    if key == SERIES and "inputs" in given:
         usable, left_out = _pairs(facts)
         present = {name: made.fingerprint for (stage, name), made in facts.products.items() if stage is Stage.UNWRAP}
         before = {read[1]: print_ for read, print_ in recorded_reads(facts, key, given) if read[0] is Stage.UNWRAP}
@@ -132,6 +129,10 @@ def _own(facts: Facts, key: Key, now: tuple[Expected, str], settings: Settings) 
         verdict.own += pairs
     verdict.own += made_again(other)
     return verdict
+
+
+def _differ(before: str, now: str) -> bool:
+    return before != now and UNKNOWN not in (before, now)
 
 
 def _pairs(facts: Facts) -> tuple[set[str], set[str]]:
