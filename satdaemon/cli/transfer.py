@@ -43,11 +43,8 @@ def info_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
     console = make_console()
     state = "never initialised: run `satdaemon init-database`"
     if found.revision is not None:
-        state = (
-            found.revision
-            if found.revision == found.expected_revision
-            else f"{found.revision}, expected {found.expected_revision}"
-        )
+        wrong = found.revision != found.expected_revision
+        state = found.revision + (f", expected {found.expected_revision}" if wrong else "")
     lines = {
         "database": found.url,
         "points database": found.points_url,
