@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from satdaemon.config import NetworkSettings
 from satdaemon.db.dates import Day
 from satdaemon.db.models import FailedJob, Ifg, Master, Product, stage_id
-from satdaemon.db.rows import move
+from satdaemon.db.rows import come_back, move
 from satdaemon.domain import Frame
 from satdaemon.planning.coverage import coverage
 from satdaemon.status import ProcStatus, RowKind, Stage
@@ -106,9 +106,12 @@ def _follow(session: Session, row: Ifg, found: Verdict, anew: bool, touched: boo
             move(session, RowKind.IFG, row.id, ProcStatus.EXCLUDED, reason=found.reason, automatic=True)
         return
     failed_before = row.status is ProcStatus.FAILED and touched
-    if failed_before or (row.status is ProcStatus.EXCLUDED and row.automatic):
-        stage = _DOWNLOAD if anew or failed_before else min(row.proc_stage, row.stale_from or row.proc_stage)
-        values = {"reason": None, "automatic": False, "stale_from": None, "waiting_for": None, "proc_stage": stage}
+    left_out = row.status is ProcStatus.EXCLUDED and row.automatic
+    if left_out and not anew:
+        come_back(session, row, who="update_procdates")
+        outcome.returned.append(row.date)
+    elif left_out or failed_before:
+        values = {"reason": None, "automatic": False, "stale_from": None, "waiting_for": None, "proc_stage": _DOWNLOAD}
         move(session, RowKind.IFG, row.id, ProcStatus.WAITING, **values)
         session.execute(delete(FailedJob).where(FailedJob.kind == RowKind.IFG.value, FailedJob.row_id == row.id))
         outcome.returned.append(row.date)

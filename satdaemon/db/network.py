@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Select, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.events import record
 from satdaemon.db.frames import network_settings
-from satdaemon.db.models import Frame, Ifg, Master, RsarIfg, stage_id
-from satdaemon.db.rows import move
+from satdaemon.db.guards import drop_orphaned_keys
+from satdaemon.db.models import Frame, Ifg, Master, PendingJob, RsarIfg, stage_id
+from satdaemon.db.rows import come_back, move
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_many
 from satdaemon.domain import Pair
@@ -69,7 +70,7 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
     settings = network_settings(db.settings, frame)
     fresh = {"populate_existing": True}  # rows were moved past the session
     dates = {row.date: row for row in session.scalars(select(Ifg).where(Ifg.frame_id == frame_id).execution_options(**fresh))}
-    master = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
+    master = session.scalar(_master_date(frame_id))
     usable = {day for day, row in dates.items() if row.proc_status not in OUT} | ({master} if master else set())
     days = sorted(d for d in usable if _in_range(frame, d))
     rows = {
@@ -88,15 +89,40 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
         if gone:
             _leave_out(session, row, _why(gone[0], dates), report)
         elif pair in wanted and _by_rule(row):
-            stage = _again_from(row, [dates[d] for d in pair if d in dates])
-            if move(session, RowKind.RSAR_IFG, row.id, ProcStatus.WAITING, **_BACK, proc_stage=stage):
-                report.returned.append(pair)
+            _return(session, row, [dates[d] for d in pair if d in dates])
+            report.returned.append(pair)
     report.added = sorted(wanted - rows.keys())
     insert_many(session, RsarIfg, [{"frame_id": frame_id, "date1": p.date1, "date2": p.date2} for p in report.added])
     session.execute(update(Frame).where(Frame.id == frame_id).values(network_due=False, last_updated=Frame.last_updated))
     if report.warning and (report.added or report.excluded or report.returned):
         record(session, "network", frame_id=frame_id, message=report.warning)
     return report
+
+
+def narrow(db: Store, session: Session, frame_id: str) -> list[Pair]:
+    """Forget the pairs of a frame that nobody has begun and that its settings do not ask for any more.
+
+    What was made stays, always. For when a person changes the settings; new dates never take pairs away.
+    """
+    frame = session.scalars(select(Frame).where(Frame.id == frame_id).with_for_update()).one()
+    left_out = (Ifg.frame_id == frame_id, Ifg.proc_status.not_in(OUT))
+    days = {*session.scalars(select(Ifg.date).where(*left_out)), *session.scalars(_master_date(frame_id))}
+    rows = {Pair(r.date1, r.date2): r for r in session.scalars(select(RsarIfg).where(RsarIfg.frame_id == frame_id))}
+    untouched = {p for p, r in rows.items() if r.proc_stage == 1 and r.proc_status == ProcStatus.WAITING}
+    never = {p for p, r in rows.items() if r.proc_status == ProcStatus.FAILED or _by_hand(r)}
+    kept = [p for p in rows if p not in untouched and p not in never]
+    wanted = network((d for d in days if _in_range(frame, d)), kept, network_settings(db.settings, frame), never)
+    # Out of the range the settings are not asked: those pairs rest.
+    gone = sorted(p for p in untouched - wanted if _in_range(frame, p.date1) and _in_range(frame, p.date2))
+    ids = [rows[pair].id for pair in gone]
+    session.execute(delete(PendingJob).where(PendingJob.kind == RowKind.RSAR_IFG.value, PendingJob.row_id.in_(ids)))
+    session.execute(delete(RsarIfg).where(RsarIfg.id.in_(ids)))
+    drop_orphaned_keys(session)
+    return gone
+
+
+def _master_date(frame_id: str) -> Select[date]:
+    return select(Master.date).where(Master.frame_id == frame_id)
 
 
 def _report(days: list[date], wanted: set[Pair], never: set[Pair]) -> NetworkReport:
@@ -131,10 +157,12 @@ def _leave_out(session: Session, row: RsarIfg, why: str, report: NetworkReport) 
         session.execute(update(Master).where(*done).values(**values).execution_options(synchronize_session=False))
 
 
-def _again_from(row: RsarIfg, dates: list[Ifg]) -> int:
-    """The stage from which a pair that returns goes on: its last one only where nothing before it changed or will."""
-    settled = all(d.proc_stage == stage_id(RowKind.IFG, Stage.SATSAR) and d.proc_status in _HAS_PRODUCT for d in dates)
-    return min(row.proc_stage, row.stale_from or row.proc_stage) if settled else 1
+def _return(session: Session, row: RsarIfg, dates: list[Ifg]) -> None:
+    """A pair returns as it was; from its start where one of its dates is made again first."""
+    if all(d.proc_stage == stage_id(RowKind.IFG, Stage.SATSAR) and d.proc_status in _HAS_PRODUCT for d in dates):
+        come_back(session, row, who="network")
+    else:
+        move(session, RowKind.RSAR_IFG, row.id, ProcStatus.WAITING, **_BACK, proc_stage=1)
 
 
 def _why(day: date, dates: dict[date, Ifg]) -> str:

@@ -9,8 +9,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.daemon import changed
-from satdaemon.db.models import MODEL_OF, Frame, Ifg, Master, RsarIfg, StageRow
+from satdaemon.db.events import record
+from satdaemon.db.models import MODEL_OF, Frame, Ifg, Master, Product, RsarIfg, StageRow
 from satdaemon.db.store import Store
+from satdaemon.domain import product_key
 from satdaemon.errors import RequestError
 from satdaemon.status import LEGAL_MOVES, ProcStatus, RowKind
 
@@ -78,10 +80,37 @@ def include(db: Store, frame_id: str, date1: date, date2: date | None = None, *,
             raise RequestError(
                 f"frame {frame_id}: {_name(row)} is left out by a rule: {row.reason}; it returns by itself when that changes"
             )
-        stage = min(row.proc_stage, row.stale_from or row.proc_stage)
-        _set(session, row, ProcStatus.WAITING, reason=None, automatic=False, stale_from=None, proc_stage=stage)
+        come_back(session, row, who=who)
         network_due(session, frame_id)
         changed(session, who=who, what=f"included {_name(row)}", frame_id=frame_id)
+
+
+def come_back(session: Session, row: Ifg | RsarIfg, *, who: str) -> None:
+    """An EXCLUDED row returns: as it was where the product of its stage is known, else to be made from there.
+
+    As it was means DONE, or STALE where it was that: the chain WAITING, RUNNING, DONE in one step, with the event
+    `restored`. Whether its inputs have changed meanwhile is for satdaemon.db.staleness to find.
+    """
+    first, second = (row.date1, row.date2) if isinstance(row, RsarIfg) else (row.date, None)
+    key = product_key(row.kind, row.stage, first, second)
+    known = (Product.frame_id == row.frame_id, Product.stage == row.stage.value, Product.key == key)
+    product = session.scalar(select(Product).where(*known))
+    values: dict[str, Any] = {"automatic": False, "waiting_for": None, "reason": None}
+    if product is None:
+        stage = min(row.proc_stage, row.stale_from or row.proc_stage)
+        move(session, row.kind, row.id, ProcStatus.WAITING, **values, stale_from=None, proc_stage=stage)
+        return
+    status = ProcStatus.DONE_WITH_WARNINGS if product.warnings else ProcStatus.DONE
+    values["reason"] = "; ".join(product.warnings) or None
+    if row.stale_from is not None:
+        status, values["reason"] = ProcStatus.STALE, "was stale before it was left out"
+    model = MODEL_OF[row.kind]
+    left_out = (model.id == row.id, model.proc_status == int(ProcStatus.EXCLUDED))
+    past_the_orm = {"synchronize_session": False}
+    session.execute(update(model).where(*left_out).values(proc_status=int(status), **values).execution_options(**past_the_orm))
+    message = f"its {row.stage} product still stands: {status.name}"
+    where = {"frame_id": row.frame_id, "kind": row.kind.value, "stage": row.stage.value, "date1": first, "date2": second}
+    record(session, "restored", who=who, message=message, **where)
 
 
 def _set(session: Session, row: StageRow, new: ProcStatus, **values: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from satdaemon.config import NetworkSettings
-from satdaemon.db import rows, staleness
+from satdaemon.db import network, rows, staleness
 from satdaemon.db.daemon import changed
 from satdaemon.db.effects import Effect, Effects, by_stage, compare, snapshot
 from satdaemon.db.frames import row_of
@@ -28,6 +28,8 @@ from satdaemon.status import Stage
 RANGE = ("start_date", "end_date")
 SETTINGS = (*RANGE, *NetworkSettings.model_fields)
 """Columns of a frame that a change may set; None takes satdaemon.cfg's value, or leaves the range open."""
+NETWORK = {"previous", "annual_pairs", "annual_tolerance_days", "max_days"}
+"""Those of which pairs follow."""
 Row = tuple[date, date | None]
 """A date, or the two dates of a pair."""
 
@@ -138,6 +140,9 @@ def _set(store: Store, frame_id: str, settings: Mapping[str, Any], who: str) -> 
         for name, value in settings.items():
             setattr(frame, name, value)
         frame.network_due = True
+        session.flush()
+        if settings.keys() & NETWORK:
+            network.narrow(store, session, frame_id)
         what = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
         changed(session, who=who, what=f"frame {what}", frame_id=frame_id)
 
@@ -152,6 +157,10 @@ def _notes(store: Store, frame_id: str, dates: DatesReport) -> list[str]:
             notes.append("the frame is switched off: nothing is made until it is on (satdaemon frame on)")
         if off := [stage.value for stage in Stage if not getattr(frame, f"do_{stage.value}")]:
             notes.append(f"switched off for the frame, and so not counted: {', '.join(off)}")
+        first, last = frame.start_date, frame.end_date
+    inside = [day for day in dates.dates if (first or day) <= day <= (last or day)]
+    if len(inside) < len(dates.dates):
+        notes.append(f"{len(inside)} of {len(dates.dates)} dates are in the frame's range, {first or '...'} to {last or '...'}")
     if dates.master is None:
         notes.append(dates.master_reason)
     return notes
