@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import re
+import struct
+import tempfile
 import zipfile
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from real_products import pair_t108, real_products
 from simulated import small_archive, zip_of
 
 from satdaemon.domain import ORBIT_S
 from satdaemon.errors import CorruptProduct, DataError
+from satdaemon.insar import container
 from satdaemon.insar.annotation import iso_utc
 from satdaemon.insar.bursts import burst_id, esa_burst_id, track_of_burst, track_of_orbit
 from satdaemon.insar.container import open_container
 from satdaemon.insar.safe import annotation_names, inspect, parse_xml, read_product
+from satdaemon.insar.safe_probe import probe
 from satdaemon.planning.bursts import match_bursts
 
 BURST = re.compile(rb"<azimuthAnxTime>([^<]+)</azimuthAnxTime>")
@@ -31,15 +40,15 @@ def test_real_burst_ids_follow_the_rule() -> None:
         product = read_product(path)
         for swath in {b.swath for b in product.bursts}:
             bursts = [b for b in product.bursts if b.swath == swath]
-            with open_container(path) as container:
-                names = annotation_names(container.names())
+            with open_container(path) as opened:
+                names = annotation_names(opened.names())
                 name = next(
                     n
                     for (s, p), n in names.items()
                     if (s == swath and p in product.polarisations[:1])
                     or (s == swath and (s, product.polarisations[0]) not in names)
                 )
-                anx = [float(t) for t in BURST.findall(container.read(name))]
+                anx = [float(t) for t in BURST.findall(opened.read(name))]
             expected = [f"{product.track}_{int(10 * (t % ORBIT_S) + 0.5)}_{swath}" for t in anx]
             assert [b.id for b in bursts] == expected
             seen += len(bursts)
@@ -51,9 +60,9 @@ def test_esa_ids_by_rule_equal_the_annotated_ones() -> None:
     compared = 0
     for path in real_products():
         product = read_product(path)
-        with open_container(path) as container:
-            for (swath, _), name in annotation_names(container.names()).items():
-                root = parse_xml(container, name)
+        with open_container(path) as opened:
+            for (swath, _), name in annotation_names(opened.names()).items():
+                root = parse_xml(opened, name)
                 node = iso_utc(root.findtext("imageAnnotation/imageInformation/ascendingNodeTime") or "")
                 for burst in root.iterfind("swathTiming/burstList/burst"):
                     if (annotated := burst.findtext("burstId")) is None:
@@ -165,6 +174,73 @@ def test_bomb(tmp_path: Path) -> None:
     bomb = b"<product>" + b" " * 40_000_000 + b"</product>"
     with pytest.raises(CorruptProduct, match="unpacks from"):
         read_product(_copy(zip_of(0), tmp_path / "x.zip", {"manifest.safe": bomb}))
+
+
+def test_overlapping_members(tmp_path: Path) -> None:
+    """Many names for one packed member: a bomb that no ratio shows."""
+    path = _copy(zip_of(0), tmp_path / "x.zip", {})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("big.bin", random.Random(0).randbytes(200_000))
+        big = archive.getinfo("big.bin")
+        for k in range(40):
+            twin = copy.copy(big)
+            twin.filename = f"big{k}.bin"
+            archive.filelist.append(twin)
+    with pytest.raises(CorruptProduct, match="members overlap"):
+        read_product(path)
+
+
+def test_encrypted_members(tmp_path: Path) -> None:
+    path = _copy(zip_of(0), tmp_path / "x.zip", {})
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02")
+    content[at + 8] |= 1  # general purpose bit flag, APPNOTE.TXT 4.3.12
+    path.write_bytes(content)
+    with pytest.raises(CorruptProduct, match="is encrypted"):
+        read_product(path)
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_huge_table_of_contents_is_not_read(tmp_path: Path, zip64: bool) -> None:
+    path = tmp_path / "x.zip"
+    size = 0xFFFFFFFF if zip64 else 2**30
+    end = struct.pack("<4s4HIIH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, size, 0, 0)
+    large = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 2**24, 2**24, 2**33, 0) if zip64 else b""
+    path.write_bytes(bytes(1000) + large + end)
+    with pytest.raises(CorruptProduct, match="table of contents has"):
+        read_product(path)
+
+
+def test_total_size_and_number_of_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _copy(zip_of(0), tmp_path / "x.zip", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(container, "MAX_TOTAL_BYTES", 1000)
+        with pytest.raises(CorruptProduct, match="would unpack to"):
+            read_product(path)
+    monkeypatch.setattr(container, "MAX_MEMBERS", 3)
+    with pytest.raises(CorruptProduct, match="members; a product has fewer"):
+        read_product(path)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**16))
+@settings(max_examples=60, deadline=None)
+def test_any_damage_is_a_clear_error_or_none(noise: bytes, place: int) -> None:
+    """Bytes overwritten anywhere, the table of contents included: refused with a reason, or read."""
+    content = bytearray(_bare_zip())
+    at = place % len(content)
+    content[at : at + len(noise)] = noise
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.zip"
+        path.write_bytes(content)
+        found = probe(path, checksum=False, settle_s=0)
+    assert (found.product is None) == bool(found.problem)
+    assert found.product is not None or str(path) in found.problem
+
+
+@cache
+def _bare_zip() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return _copy(zip_of(0), Path(folder) / "bare.zip", {}).read_bytes()
 
 
 def test_entity_trick(tmp_path: Path) -> None:
