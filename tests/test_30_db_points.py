@@ -109,7 +109,7 @@ def test_questions_without_an_answer(database: Database, tmp_path: Path) -> None
         points.in_box(database, FRAME, 0, 0, 1, 1)
     with pytest.raises(RequestError, match="west <= east"):
         points.in_box(database, FRAME, 1, 0, 0, 1)
-    with pytest.raises(RequestError, match="point 5"):
+    with pytest.raises(RequestError, match="none ingested yet"):
         points.series(database, FRAME, 5)
 
 
