@@ -11,7 +11,21 @@ import pytest
 from databases import DIALECTS
 from frames_made import FRAME, add_file, bursts
 from stale_frames import (
-    CPU_S, DATES, DONE, STALE, VERSIONS, at, copy_of, finish, key, make, orbit, pairs_of, settings_in, stale_names, standing,
+    CPU_S,
+    DATES,
+    DONE,
+    STALE,
+    VERSIONS,
+    at,
+    copy_of,
+    finish,
+    key,
+    make,
+    orbit,
+    pairs_of,
+    settings_in,
+    stale_names,
+    standing,
     work,
 )  # fmt: skip
 
@@ -378,6 +392,22 @@ def test_the_list_says_since_when_why_and_what_it_costs(db: Database) -> None:
     assert all(row.allowed for row in again) and again[1].since_utc == date.since_utc, "since when stays"
     with pytest.raises(RequestError, match="unknown ones: 132A_NONE"):
         staleness.stale(db, ["132A_NONE"])
+
+
+def test_what_is_made_again_in_vain_is_not_made_for_ever(db: Database) -> None:
+    db.update(Frame, {"reprocess": True}, id=FRAME)
+    pairs = {n for n in standing(db) if "_" in n}
+    # The planner knows of a newer program than the workers have.
+    newer = {**VERSIONS, Stage.UNWRAP: ("unwrap", "1.1")}
+    assert sorted(work(db, planner=newer)) == sorted(f"unwrap {pair}" for pair in pairs), "once, and nothing follows"
+    (row,) = db.query(RsarIfg, date1=FIRST, date2=DATES[1])
+    assert row.status is ProcStatus.DONE_WITH_WARNINGS and "same outcome, though processor unwrap 1.0 became 1.1" in str(
+        row.reason
+    )
+    assert sorted(work(db, newer, planner=newer)) == [], "until there is another reason"
+    db.update(Frame, {"stage_settings": {"unwrap": {"max_gap_m": 99.0}}}, id=FRAME)
+    assert f"unwrap {min(pairs)}" in work(db, newer, planner=newer)
+    assert stale_names(db) == set() and db.query(StaleProduct) == []
 
 
 def test_what_others_made_stale_stays_so(db: Database) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db.models import Product, RunningJob
+from satdaemon.db.models import Product, RunningJob, StaleProduct
 from satdaemon.db.staleness.conditions import digest
 from satdaemon.domain import Job, StageResult, Usage
 from satdaemon.status import Stage
@@ -82,6 +82,9 @@ def record(
     inputs = made_from(stage, job.inputs, result, product)
     orbit = " ".join(inputs["orbit"]) if stage is Stage.DOWNLOAD else ""
     same = (Product.frame_id == job.frame_id, Product.stage == job.stage, Product.key == value.key)
+    columns = (Product.fingerprint, StaleProduct.reason, StaleProduct.since_utc)
+    known = select(*columns).join(StaleProduct, StaleProduct.product_id == Product.id).where(*same, StaleProduct.own)
+    before = session.execute(known).one_or_none()
     session.execute(delete(Product).where(*same))
     row = Product(
         frame_id=job.frame_id,
@@ -108,4 +111,18 @@ def record(
     )
     session.add(row)
     session.flush()
+    if before is not None and before.fingerprint == row.fingerprint:
+        # Its inputs are said to have changed, and the job was given the same: to try again and again would mend nothing.
+        noted = {"reason": before.reason, "since_utc": before.since_utc, "own": True, "marked": False, "in_vain": True}
+        session.add(StaleProduct(product_id=row.id, frame_id=row.frame_id, **noted))
+        session.flush()
     return row
+
+
+def made_in_vain(session: Session, product: Product) -> list[str]:
+    """A warning, where a product was made again for a change that its job did not see."""
+    noted = session.get(StaleProduct, product.id)
+    if noted is None or not noted.in_vain:
+        return []
+    hint = "do its worker and the planner read the same configuration, orbits and DEM?"
+    return [f"made again with the same outcome, though {noted.reason}: {hint}"]

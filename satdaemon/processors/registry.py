@@ -7,7 +7,6 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import cast
 
-from satdaemon import __version__
 from satdaemon.processors.base import Processor
 from satdaemon.status import Stage
 
@@ -17,6 +16,22 @@ BUILTIN: Mapping[Stage, str] = MappingProxyType(
     {stage: f"{_PACKAGE}.{stage.value}:{stage.value.capitalize()}Processor" for stage in Stage}
 )
 """Stage to `module:Class`; the class takes no arguments and has a Processor's name, version and run."""
+
+VERSION: Mapping[Stage, str] = MappingProxyType(
+    {
+        Stage.DOWNLOAD: "0.1.0",
+        Stage.SLC: "0.1.0",
+        Stage.SATSAR: "0.1.0",
+        Stage.COHERENCE: "0.1.0",
+        Stage.UNWRAP: "0.1.0",
+        Stage.TIMESERIES: "0.1.0",
+        Stage.INGEST: "0.1.0",
+    }
+)
+"""Version of each built-in processor, apart from SatDaemon's own: raise one where equal inputs give another product.
+
+All that it made, and what was made from that, becomes stale by it.
+"""
 
 _NAMES: Mapping[Stage, str] = MappingProxyType({stage: stage.value for stage in (Stage.DOWNLOAD, Stage.SLC, Stage.SATSAR)})
 
@@ -29,4 +44,4 @@ def builtin(stage: Stage) -> Processor:
 
 def versions() -> dict[Stage, tuple[str, str]]:
     """(name, version) of each built-in processor, as its products record it, without loading any."""
-    return {stage: (_NAMES.get(stage, "builtin"), __version__) for stage in Stage}
+    return {stage: (_NAMES.get(stage, "builtin"), VERSION[stage]) for stage in Stage}

@@ -116,10 +116,12 @@ def _keep(
     measured: products.Measured | None,
 ) -> list[str]:
     """Enter what the job made; returns warnings of our own."""
-    stage, warnings = Stage(job.stage), []
+    stage = Stage(job.stage)
+    warnings: list[str] = []
     if product is not None:
         found = measured or products.measure(product)
-        products.record(session, job, to_job(job, job.attempt), result, usage, product, found)
+        made = products.record(session, job, to_job(job, job.attempt), result, usage, product, found)
+        warnings += products.made_in_vain(session, made)
     if stage is Stage.DOWNLOAD:
         _files(session, result)
         if product is not None:

@@ -64,6 +64,7 @@ class StaleProduct(Base):
     reason: Mapped[str] = mapped_column(Text)
     own: Mapped[bool] = mapped_column(comment="An input itself has changed; else only what it reads is stale.")
     marked: Mapped[bool] = mapped_column(comment="Its row was made STALE for it, and may be taken back.")
+    in_vain: Mapped[bool] = mapped_column(default=False, comment="It was made again for this, with the same outcome.")
 
 
 class JudgedFrame(Base):

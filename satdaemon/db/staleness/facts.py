@@ -59,6 +59,7 @@ class Noted(NamedTuple):
     reason: str
     own: bool
     marked: bool
+    in_vain: bool = False
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ def load_facts(session: Session, frame_id: str) -> Facts | None:
     link = frames2bursts.c
     bursts = session.scalars(select(link.burst_id).where(link.frame_id == frame_id))
     stale = select(StaleProduct).where(StaleProduct.frame_id == frame_id)
-    noted = {s.product_id: Noted(s.reason, s.own, s.marked) for s in session.scalars(stale)}
+    noted = {s.product_id: Noted(s.reason, s.own, s.marked, s.in_vain) for s in session.scalars(stale)}
     return Facts(frame, master, products, _rows(session, frame_id), tuple(sorted(bursts)), _files(session, frame_id), noted)
 
 

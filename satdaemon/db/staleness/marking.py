@@ -85,8 +85,11 @@ def _row(facts: Facts, found: Judgement, row: Row, keys: dict[int, Key]) -> tupl
 
 def _is_to_be_marked(frame: Frame, found: Judgement, row: Row, keys: dict[int, Key], stale: list[int]) -> bool:
     """False for a row that would be made again, and again, and be as stale as before."""
-    if any(found.stale[keys[number]].own for number in stale):
+    verdicts = [found.stale[keys[number]] for number in stale]
+    if any(verdict.own and not verdict.in_vain for verdict in verdicts):
         return True
+    if any(verdict.in_vain for verdict in verdicts):
+        return False
     if frame.reprocess and frame.processing:
         return _root_is_made_again(frame, found, keys[stale[0]])
     # On its way, a row goes on with what it has, and is STALE at its end.
@@ -116,7 +119,10 @@ def _start(frame: Frame, found: Judgement, row: Row, stale: list[int]) -> int:
 
 def _begin_earlier(facts: Facts, found: Judgement, keys: dict[int, Key], row: Row, stale: list[int]) -> Change | None:
     """A row that waits for a later stage begins at the one that has to be made again, where that is allowed."""
-    if not stale or not facts.frame.reprocess or not found.stale[keys[stale[0]]].own:
+    if not stale or not facts.frame.reprocess:
+        return None
+    verdict = found.stale[keys[stale[0]]]
+    if not verdict.own or verdict.in_vain:
         return None
     return Change(row, keys[stale[0]], ProcStatus.WAITING, None, found.reason(keys[stale[0]]))
 
@@ -161,7 +167,7 @@ def _note(session: Session, facts: Facts, found: Judgement, ours: set[tuple[RowK
     for key, verdict in found.stale.items():
         row = rows.get(facts.row_of(key))
         marked = row is not None and (row.kind, row.id) in ours
-        wanted[facts.products[key].id] = Noted(found.reason(key), bool(verdict.own), marked)
+        wanted[facts.products[key].id] = Noted(found.reason(key), bool(verdict.own), marked, verdict.in_vain)
     gone = sorted(facts.noted.keys() - wanted.keys())
     for part in _parts(gone):
         session.execute(delete(StaleProduct).where(StaleProduct.product_id.in_(part)))

@@ -37,6 +37,8 @@ class Verdict:
     """A stale product that it reads."""
     has_new_pairs: bool = False
     """The series: what it lacks is pairs, the everyday case."""
+    in_vain: bool = False
+    """It was made again for this already, with the same outcome: planner and workers do not see the same."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Judgement:
     """Product id -> token, of products newly found up to date."""
 
     given_up: set[Key] = field(default_factory=set)
-    """Stale products of rows that failed or were left out: they are not made again by themselves."""
+    """Stale products that are not made again by themselves: in vain, or of rows that failed or were left out."""
 
     def reason(self, key: Key) -> str:
         """Why a product is stale, with the root of it."""
@@ -74,6 +76,9 @@ def judge(session: Session, facts: Facts, settings: Settings, processors: Proces
         if better is not None:
             own.setdefault(key, Verdict()).own.append(better)
     found.stale = {key: verdict for key, verdict in own.items() if verdict.own}
+    for key, verdict in found.stale.items():
+        noted = facts.noted.get(facts.products[key].id)
+        verdict.in_vain = noted is not None and noted.in_vain and noted.reason == "; ".join(verdict.own)
     if found.stale:
         look_into(session, facts, [facts.products[key].id for key in BY_RECORD if key in facts.products])
         _inherit(facts, found)
@@ -169,7 +174,7 @@ def _inherit(facts: Facts, found: Judgement) -> None:
         behind = next((other for other in read if other in found.stale), None)
         if behind is not None:
             found.stale.setdefault(key, Verdict()).behind = behind
-    found.given_up = {key for key in found.stale if _is_out(facts, rows, key)}
+    found.given_up = {key for key, verdict in found.stale.items() if verdict.in_vain or _is_out(facts, rows, key)}
 
 
 def _is_out(facts: Facts, rows: Mapping[tuple[RowKind, str], Row], key: Key) -> bool:

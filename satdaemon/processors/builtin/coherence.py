@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satdaemon import __version__
 from satdaemon.config.stages import CoherenceSettings
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import DataError, ProcessingError
@@ -25,7 +24,8 @@ from satdaemon.insar.sibling_store import NAME as SIBLINGS
 from satdaemon.insar.sibling_store import SiblingReader, SiblingRows
 from satdaemon.processors.base import Report, settings_of, write_metadata
 from satdaemon.processors.builtin.siblings import make_siblings
-from satdaemon.status import RowKind
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import RowKind, Stage
 
 MEMORY_PX = 180
 """Bytes that a pixel of a pair's block takes: two SLCs, their product, powers, results."""
@@ -35,7 +35,7 @@ class CoherenceProcessor:
     """RapidSAR's siblings and coherence (Spaans & Hooper 2016)."""
 
     name = "builtin"
-    version = __version__
+    version = VERSION[Stage.COHERENCE]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `siblings.zarr` for the master's row, `ifg.tif` and `points.tif` for a pair's."""

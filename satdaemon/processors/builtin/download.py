@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from satdaemon import __version__
 from satdaemon.archive import Archive, LocalArchive, OrbitChoice, orbits
 from satdaemon.domain import Scene, StageInput, StageResult
 from satdaemon.errors import ConfigError, DataError, RequestError
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import Stage
 
 FILE_NAME = "download.json"
 
@@ -24,7 +25,7 @@ class DownloadProcessor:
     """Built-in processor of the download stage."""
 
     name = "download"
-    version = __version__
+    version = VERSION[Stage.DOWNLOAD]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Fetch and verify every scene of the date, after making sure that it has an orbit.

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-from satdaemon import __version__
 from satdaemon.config.stages import IngestSettings
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import DataError, ProcessingError
 from satdaemon.processors.base import METADATA_NAME, Report, settings_of, write_metadata
 from satdaemon.processors.builtin.series_store import CHUNK, NAME, open_series
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import Stage
 
 POINTS, SERIES = "points.parquet", "series.npy"
 NODATA = -32768
@@ -46,7 +47,7 @@ class IngestProcessor:
     """Points and series of a frame, checked."""
 
     name = "builtin"
-    version = __version__
+    version = VERSION[Stage.INGEST]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `points.parquet` and `series.npy`."""

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satdaemon import __version__
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import DataError, NotUsable
 from satdaemon.insar.acquisition import Acquisition, burst_file
@@ -34,7 +33,8 @@ from satdaemon.insar.rasters import TILE, create_radar, gdal_session, open_radar
 from satdaemon.insar.terrain import find_ground, prepare_terrain
 from satdaemon.insar.timing import MASTER, EsdSettings, Overlaps, Timing, find_timing
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
-from satdaemon.status import RowKind
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import RowKind, Stage
 
 ESD_FILE = "esd.json"
 NEIGHBOUR = "neighbour/"
@@ -55,7 +55,7 @@ class SatsarProcessor:
     """Built-in processor of the satsar stage."""
 
     name = "satsar"
-    version = __version__
+    version = VERSION[Stage.SATSAR]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make the frame geometry (master row) or one coregistered date (ifg row).

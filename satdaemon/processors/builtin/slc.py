@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from satdaemon import __version__
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import CorruptProduct, DataError, NotUsable
 from satdaemon.insar.acquisition import FILE_NAME, Acquisition, burst_file
@@ -28,7 +27,8 @@ from satdaemon.insar.swath import BurstMeta, burst_metas, state_vectors
 from satdaemon.planning.bursts import match_bursts
 from satdaemon.planning.coverage import coverage
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
-from satdaemon.status import RowKind
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import RowKind, Stage
 
 MIN_COVERAGE = 0.5
 MAX_ORBIT_DIFFERENCE_M = 500.0
@@ -54,7 +54,7 @@ class SlcProcessor:
     """Built-in processor of the slc stage."""
 
     name = "slc"
-    version = __version__
+    version = VERSION[Stage.SLC]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make the slc product of one date.

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satdaemon import __version__
 from satdaemon.config.stages import TimeseriesSettings
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import ProcessingError
@@ -31,6 +30,8 @@ from satdaemon.processors.base import METADATA_NAME, Report, settings_of, write_
 from satdaemon.processors.builtin.series_input import GEOMETRY, PointData, Stack, open_stack, samples_of, unpack
 from satdaemon.processors.builtin.series_reference import reference_area, reference_phase
 from satdaemon.processors.builtin.series_store import FIELDS, NAME, SeriesWriter
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import Stage
 
 Floats = NDArray[np.float32]
 PAIR_BYTES = 30
@@ -46,7 +47,7 @@ class TimeseriesProcessor:
     """Weighted SBAS with closure correction, DEM error and velocity."""
 
     name = "builtin"
-    version = __version__
+    version = VERSION[Stage.TIMESERIES]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `timeseries.zarr` and `velocity.tif`."""

@@ -14,7 +14,6 @@ import numpy as np
 import whirlwind
 from numpy.typing import NDArray
 
-from satdaemon import __version__
 from satdaemon.config.stages import UnwrapSettings
 from satdaemon.domain import StageInput, StageResult
 from satdaemon.errors import CorruptProduct, DataError, ProcessingError
@@ -25,6 +24,8 @@ from satdaemon.insar.rowrasters import create_rows, open_all, read_rows, shape_o
 from satdaemon.insar.spacing import ground_spacing_m
 from satdaemon.insar.unwrap import CellBuilder, Cells, Unwrapped, cells_for_memory, lift, unwrap_cells
 from satdaemon.processors.base import METADATA_NAME, Report, settings_of, write_metadata
+from satdaemon.processors.registry import VERSION
+from satdaemon.status import Stage
 
 MEMORY_PX = 90
 """Bytes that a pixel of a block takes while it is read or written."""
@@ -35,7 +36,7 @@ class UnwrapProcessor:
     """Sparse or grid unwrapping of a pair by minimum cost flow."""
 
     name = "builtin"
-    version = __version__
+    version = VERSION[Stage.UNWRAP]
 
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Make `unwrapped.tif`, `components.tif`, `coherence.tif` and `reliability.tif`."""

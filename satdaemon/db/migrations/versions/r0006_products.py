@@ -68,6 +68,7 @@ def _stale_products() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("own", sa.Boolean(), nullable=False, comment="An input itself has changed; else only what it reads is stale."),
         sa.Column("marked", sa.Boolean(), nullable=False, comment="Its row was made STALE for it, and may be taken back."),
+        sa.Column("in_vain", sa.Boolean(), nullable=False, comment="It was made again for this, with the same outcome."),
         sa.ForeignKeyConstraint(["frame_id"], ["frames.id"], name=op.f("fk_stale_products_frame_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["product_id"], ["products.id"], name=op.f("fk_stale_products_product_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("product_id", name=op.f("pk_stale_products")),
