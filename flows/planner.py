@@ -30,7 +30,7 @@ def planner(config: str | None = None) -> State[Any]:
     last = done.plans[0]
     return Completed(
         message=(
-            f"{'all' if last.frames is None else last.frames} frames looked at: "
+            f"{'all ' if last.everything else ''}{last.frames} frames looked at: "
             f"{last.ready} jobs ready, {last.blocked} blocked, {last.running} running; "
             f"{sum(plan.added for plan in done.plans)} added, {sum(plan.removed for plan in done.plans)} removed, "
             f"{sum(plan.rescued for plan in done.plans)} rescued; frames started: {', '.join(done.started) or 'none'}"

@@ -19,13 +19,13 @@ from satdaemon.db import changes, daemon, network, staleness
 from satdaemon.db.changes import Changes
 from satdaemon.db.clock import now_utc
 from satdaemon.db.jobs.rescue import rescue
-from satdaemon.db.models import DaemonTools
-from satdaemon.db.queueing import Queued, Queueing
+from satdaemon.db.models import DaemonTools, Frame
+from satdaemon.db.queueing import Queued, Queueing, forget_keys
 from satdaemon.db.session import sqlite_path
 from satdaemon.db.store import Store
 
 BATCH = 500
-"""Changed frames that one transaction plans."""
+"""Frames that one transaction plans."""
 EVERYTHING_S = 3600.0
 """How often a planner looks at every frame, changed or not."""
 _PLANNER_LOCK = 7_310_002
@@ -43,8 +43,10 @@ class Plan:
     running: int
     rescued: int
     wall_s: float
-    frames: int | None = None
-    """How many frames were looked at; None for every frame."""
+    frames: int
+    """How many frames were looked at."""
+    everything: bool
+    """Every frame was looked at, changed or not."""
 
 
 def plan(
@@ -64,20 +66,22 @@ def plan(
     """
     began = time.perf_counter()
     lost = rescue(db)
-    counter, seen = _look(db, None if frame_ids is None else sorted(set(frame_ids)))
-    everything = everything or (frame_ids is None and db.write(lambda session: daemon.keep_defaults(session, db.settings)))
-    frames = None if everything else seen.frames if frame_ids is None else sorted(set(frame_ids))
+    wanted = None if frame_ids is None else sorted(set(frame_ids))
+    everything = everything or (wanted is None and db.write(lambda session: daemon.keep_defaults(session, db.settings)))
+    counter, seen, frames = _look(db, None if everything else wanted, everything)
     done = Queued()
-    for batch in [None] if frames is None else _batches(frames):
+    for batch in _batches(seen.frames if frames is None else frames):
         network.follow_dates(db, batch)
         staleness.mark(db, batch, processors)
         done += _plan_batch(db, seen, batch)
     wall_s = time.perf_counter() - began
-    if frame_ids is None:
+    if everything:
+        db.write(forget_keys)
+    if wanted is None:
         digest = staleness.outside_digest(db, processors) if everything else None
         db.write(lambda session: _note(session, counter, wall_s, digest))
-    looked_at = None if frames is None else len(frames)
-    return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, looked_at)
+    looked_at = len(seen.frames if frames is None else frames)
+    return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, looked_at, everything)
 
 
 def is_due(db: Store) -> bool:
@@ -119,16 +123,21 @@ def planner_lock(db: Store) -> Iterator[bool]:
         yield True
 
 
-def _look(db: Store, frames: list[str] | None) -> tuple[int, Changes]:
+def _look(db: Store, wanted: list[str] | None, everything: bool) -> tuple[int, Changes, list[str] | None]:
+    """The change counter, what changed, and the frames to look at: None for those that changed."""
     with db.read_scope() as session:
-        return session.scalar(select(DaemonTools.change_counter)) or 0, changes.look(session, frames)
+        counter = session.scalar(select(DaemonTools.change_counter)) or 0
+        seen = changes.look(session, wanted)
+        if everything:
+            wanted = list(session.scalars(select(Frame.id).order_by(Frame.priority.desc(), Frame.created_utc, Frame.id)))
+        return counter, seen, wanted
 
 
 def _batches(frames: Sequence[str]) -> list[list[str]]:
     return [list(frames[start : start + BATCH]) for start in range(0, len(frames), BATCH)]
 
 
-def _plan_batch(db: Store, seen: Changes, frames: list[str] | None) -> Queued:
+def _plan_batch(db: Store, seen: Changes, frames: list[str]) -> Queued:
     """What was seen is taken away by the transaction that plans it: nothing is lost where that fails."""
 
     def work(session: Session) -> Queued:

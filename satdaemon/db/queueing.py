@@ -18,6 +18,8 @@ from satdaemon.db.store import Store
 
 MANY = 5000
 """Jobs queued at once, after which PostgreSQL's statistics are renewed."""
+FEW = 20
+"""Frames whose work PostgreSQL needs no statistics of."""
 _COLUMNS = "kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc, is_owed"
 _TABLE = {
     True: "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id bigint, stage text, frame_id text,"
@@ -27,6 +29,10 @@ _TABLE = {
     " priority integer, stage_rank integer, created_utc text, is_owed boolean, PRIMARY KEY (kind, row_id, stage))",
 }
 _NOW = {True: "statement_timestamp()", False: "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
+_IN_NEITHER = (
+    "NOT EXISTS (SELECT 1 FROM pending_jobs p WHERE p.job_id = k.job_id)"
+    " AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.job_id = k.job_id)"
+)
 _PREPARED = "satdaemon_owed"
 
 
@@ -51,9 +57,9 @@ class Queued:
 
 
 class Queueing:
-    """One transaction's work on the queue; of `frames` only, or of all frames where None."""
+    """One transaction's work on the queue of some frames."""
 
-    def __init__(self, db: Store, session: Session, frames: Sequence[str] | None) -> None:
+    def __init__(self, db: Store, session: Session, frames: Sequence[str]) -> None:
         self._db = db
         self._session = session
         self._postgresql = db.on_postgresql
@@ -93,13 +99,11 @@ class Queueing:
         self._run(_TABLE[self._postgresql])
         self._run("DELETE FROM owed")
         fill = f"INSERT INTO owed ({_COLUMNS}) SELECT {_COLUMNS} FROM ledger WHERE is_next AND is_on"
-        if self._frames is None:
-            self._run(fill)
-        elif self._postgresql:
+        if self._postgresql:
             _execute_prepared(self._session.connection(), fill, list(self._frames))
         else:
             self._run(fill + self._only("frame_id"))
-        if self._postgresql and (self._frames is None or len(self._frames) > 20):
+        if self._postgresql and len(self._frames) > FEW:
             self._session.execute(text("ANALYZE owed"))
         counts = {bool(owed): n for owed, n in self._session.execute(text("SELECT is_owed, count(*) FROM owed GROUP BY is_owed"))}
         return counts.get(False, 0), counts.get(True, 0)
@@ -113,17 +117,9 @@ class Queueing:
         )
 
     def _forget_keys(self) -> None:
-        """Live jobs that are in neither table are forgotten: their work may be queued again."""
-        gone = (
-            "NOT EXISTS (SELECT 1 FROM pending_jobs p WHERE p.job_id = k.job_id)"
-            " AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.job_id = k.job_id)"
-        )
+        """Work that is owed and whose live job is in neither table may be queued again."""
         same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
-        chosen = (
-            f"SELECT k.job_id FROM job_keys k WHERE {gone}"
-            if self._frames is None
-            else f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {gone}"
-        )
+        chosen = f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {_IN_NEITHER}"
         self._run(f"DELETE FROM job_keys WHERE job_id IN ({chosen})")
 
     def _add(self) -> int:
@@ -164,18 +160,22 @@ class Queueing:
         )
 
     def _only(self, column: str) -> str:
-        return "" if self._frames is None else f" AND {among(self._postgresql, column, 'frames')}"
+        return f" AND {among(self._postgresql, column, 'frames')}"
 
     def _run(self, sql: str) -> int:
-        values: dict[str, Any] = {}
-        if self._frames is not None and ":frames" in sql:
-            values["frames"] = array(self._postgresql, self._frames)
-        result = self._session.execute(text(sql), values)
+        result = self._session.execute(text(sql), self._values(sql))
         return int(result.rowcount)  # type: ignore[attr-defined]
 
     def _one(self, sql: str) -> int:
-        values = {"frames": array(self._postgresql, self._frames or ())} if ":frames" in sql else {}
-        return int(self._session.scalar(text(sql), values) or 0)
+        return int(self._session.scalar(text(sql), self._values(sql)) or 0)
+
+    def _values(self, sql: str) -> dict[str, Any]:
+        return {"frames": array(self._postgresql, self._frames)} if ":frames" in sql else {}
+
+
+def forget_keys(session: Session) -> None:
+    """Forget live jobs that are in neither table, of whatever work."""
+    session.execute(text(f"DELETE FROM job_keys WHERE job_id IN (SELECT k.job_id FROM job_keys k WHERE {_IN_NEITHER})"))
 
 
 def _execute_prepared(connection: Connection, fill: str, frames: list[str]) -> None:

@@ -18,7 +18,7 @@ from satdaemon.db.jobs.packing import Ask, Shelf, pack
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.models import MODEL_OF, DaemonTools, FrameRun, JobKey, Machine, PendingJob, RunningJob, stage_id
 from satdaemon.db.models.jobs import RUNNING, SCHEDULED
-from satdaemon.db.rows import move
+from satdaemon.db.rows import sources
 from satdaemon.db.store import Store
 from satdaemon.domain import Job
 from satdaemon.status import ProcStatus, RowKind, Stage
@@ -61,18 +61,21 @@ def _pass(db: Store, session: Session) -> list[Grant]:
         return []
     shelves = _shelves(db, session)
     ordered = _grantable(db).order_by(PendingJob.priority.desc(), PendingJob.stage_rank.desc(), PendingJob.job_id)
-    waited_s = _age_s(db, PendingJob.waiting_since)
-    rows = session.execute(ordered.add_columns(waited_s).limit(MOST).with_for_update(of=PendingJob, skip_locked=True)).all()
-    jobs = {row[0].job_id: row[0] for row in rows}
-    asks = [Ask(j.job_id, (j.cpu, j.memory_gb, j.disk), float(waited or 0.0)) for j, waited in rows]
+    asked = (PendingJob.job_id, PendingJob.cpu, PendingJob.memory_gb, PendingJob.disk, PendingJob.reason, PendingJob.no_machine)
+    rows = session.execute(ordered.with_only_columns(*asked, _age_s(db, PendingJob.waiting_since)).limit(MOST)).all()
+    asks = [Ask(job_id, (cpu, memory_gb, disk), float(waited or 0.0)) for job_id, cpu, memory_gb, disk, _, _, waited in rows]
     packed = pack(asks, shelves, reserve_after_s=db.settings.parameters.reserve_after_s)
-    for job in jobs.values():
-        reason = packed.reasons.get(job.job_id)
-        if reason is not None and (job.reason, job.no_machine) != (reason, True):
-            job.reason, job.no_machine = reason, True
-        elif reason is None and job.no_machine:
-            job.reason, job.no_machine = None, False
-    return [grant for job_id, machine in packed.given if (grant := _give(session, jobs[job_id], machine)) is not None]
+    _explain(session, {row[0]: (row[4], row[5]) for row in rows}, packed.reasons)
+    return _give(session, dict(packed.given))
+
+
+def _explain(session: Session, known: dict[int, tuple[str | None, bool]], reasons: dict[int, str]) -> None:
+    """Write down which jobs no machine can take, and take it back where that has passed."""
+    for job_id, (reason, no_machine) in known.items():
+        why = reasons.get(job_id)
+        if (why is not None and (reason, no_machine) != (why, True)) or (why is None and no_machine):
+            values = {"reason": why, "no_machine": why is not None}
+            session.execute(update(PendingJob).where(PendingJob.job_id == job_id).values(**values))
 
 
 def _grantable(db: Store) -> Select[PendingJob]:
@@ -109,29 +112,57 @@ def _shelves(db: Store, session: Session) -> list[Shelf]:
     return shelves
 
 
-def _give(session: Session, job: PendingJob, machine: str) -> Grant | None:
-    kind, stage = RowKind(job.kind), Stage(job.stage)
-    model, number = MODEL_OF[kind], stage_id(kind, stage)
-    wants = or_(
-        and_(model.proc_stage == number, model.proc_status == 0),
-        and_(model.proc_stage == number - 1, model.proc_status.in_((2, 3))),
-        # Which stage of a stale row is next is the planner's to say; here it has only to have come so far.
-        and_(model.proc_status == 6, model.proc_stage >= number - 1),
-    )
-    values = {"proc_stage": number, "reason": None, "waiting_for": None, "stale_from": None}
-    if not move(session, kind, job.row_id, ProcStatus.RUNNING, wants, **values):
-        of_job(session, "unwanted", job, message="its row went another way since it was queued")
-        session.delete(job)
-        session.execute(delete(JobKey).where(JobKey.job_id == job.job_id))
-        return None
-    work = {name: getattr(job, name) for name in _WORK}
-    live = RunningJob(
-        **work, attempt=job.attempt + 1, machine=machine, granted_utc=now_utc(), heartbeat_utc=now_utc(), progress=0.0
-    )
-    session.delete(job)
+def _give(session: Session, machine_of: dict[int, str]) -> list[Grant]:
+    """Move jobs from pending to running, with their rows; those whose row went another way leave the queue."""
+    if not machine_of:
+        return []
+    chosen = select(PendingJob).where(PendingJob.job_id.in_(machine_of)).with_for_update(skip_locked=True)
+    jobs = {job.job_id: job for job in session.scalars(chosen)}
+    wanted = _start_rows(session, list(jobs.values()))
+    session.execute(delete(PendingJob).where(PendingJob.job_id.in_(jobs)).execution_options(synchronize_session=False))
+    session.execute(delete(JobKey).where(JobKey.job_id.in_(jobs.keys() - wanted)))
+    session.execute(update(JobKey).where(JobKey.job_id.in_(wanted)).values(place=RUNNING))
+    now = session.execute(select(now_utc())).scalar_one()
+    given: list[RunningJob] = []
+    for job_id, machine in machine_of.items():
+        job = jobs.get(job_id)
+        if job is None:
+            continue
+        if job_id not in wanted:
+            of_job(session, "unwanted", job, message="its row went another way since it was queued")
+            continue
+        work = {name: getattr(job, name) for name in _WORK}
+        given.append(
+            RunningJob(**work, attempt=job.attempt + 1, machine=machine, progress=0.0, granted_utc=now, heartbeat_utc=now)
+        )
+    for job in jobs.values():
+        session.expunge(job)
+    session.add_all(given)
+    for live in given:
+        of_job(session, "granted", live)
     session.flush()
-    session.execute(update(JobKey).where(JobKey.job_id == job.job_id).values(place=RUNNING))
-    session.add(live)
-    session.flush()
-    of_job(session, "granted", live)
-    return Grant(to_job(live, live.attempt), machine)
+    return [Grant(to_job(live, live.attempt), live.machine) for live in given]
+
+
+def _start_rows(session: Session, jobs: list[PendingJob]) -> set[int]:
+    """Make the rows of jobs RUNNING where they still want them; the ids of those jobs."""
+    wanted: set[int] = set()
+    for kind, stage in {(job.kind, job.stage) for job in jobs}:
+        mine = {job.row_id: job.job_id for job in jobs if (job.kind, job.stage) == (kind, stage)}
+        model, number = MODEL_OF[RowKind(kind)], stage_id(RowKind(kind), Stage(stage))
+        wants = or_(
+            and_(model.proc_stage == number, model.proc_status == 0),
+            and_(model.proc_stage == number - 1, model.proc_status.in_((2, 3))),
+            # Which stage of a stale row is next is the planner's to say; here it has only to have come so far.
+            and_(model.proc_status == 6, model.proc_stage >= number - 1),
+        )
+        values = {"proc_stage": number, "reason": None, "waiting_for": None, "stale_from": None}
+        moved = session.execute(
+            update(model)
+            .where(model.id.in_(mine), model.proc_status.in_(sources(ProcStatus.RUNNING)), wants)
+            .values(proc_status=int(ProcStatus.RUNNING), **values)
+            .returning(model.id)
+            .execution_options(synchronize_session=False)
+        )
+        wanted |= {mine[row] for row in moved.scalars()}
+    return wanted

@@ -56,13 +56,16 @@ def pack(asks: Sequence[Ask], shelves: Sequence[Shelf], *, reserve_after_s: floa
     reasons: dict[int, str] = {}
     reserved: str | None = None
     hopeless: dict[tuple[float, float, float], str] = {}
+    full: set[tuple[float, float, float]] = set()  # what fits nowhere now: nothing becomes free while we pack
     for ask in asks:
         if ask.need not in hopeless:
             hopeless[ask.need] = _why_never(ask.need, shelves)
         if hopeless[ask.need]:
             reasons[ask.job_id] = hopeless[ask.need]
             continue
-        fitting = [s for s in shelves if s.name != reserved and s.holds(ask.need)]
+        fitting = [] if ask.need in full else [s for s in shelves if s.name != reserved and s.holds(ask.need)]
+        if not fitting:
+            full.add(ask.need)
         if fitting:
             best = min(fitting, key=lambda s: (s.size[0], _slack(s, ask.need), s.name))
             best.free = [f - n for f, n in zip(best.free, ask.need, strict=True)]

@@ -46,9 +46,9 @@ def to_job(row: PendingJob | RunningJob, attempt: int) -> Job:
     )
 
 
+_P = PendingJob.__table__.c
 _JOB = (
-    PendingJob.job_id, PendingJob.frame_id, PendingJob.stage, PendingJob.kind, PendingJob.date1, PendingJob.date2,
-    PendingJob.priority, PendingJob.attempt, PendingJob.cpu, PendingJob.memory_gb, PendingJob.disk,
+    _P.job_id, _P.frame_id, _P.stage, _P.kind, _P.date1, _P.date2, _P.priority, _P.attempt, _P.cpu, _P.memory_gb, _P.disk,
 )  # fmt: skip
 
 
@@ -82,8 +82,8 @@ def pending_of_frame(db: Store, frame_id: str, limit: int) -> list[Job]:
 
 def first(db: Store, limit: int = 1000) -> list[Job]:
     """The queue's first jobs in the order of granting: all that is ready, by priority; held and delayed ones left out."""
-    free = (PendingJob.held.is_(False), PendingJob.no_machine.is_(False), PendingJob.not_before <= now_utc())
-    order = (PendingJob.priority.desc(), PendingJob.stage_rank.desc(), PendingJob.job_id)
+    free = (_P.held.is_(False), _P.no_machine.is_(False), _P.not_before <= now_utc())
+    order = (_P.priority.desc(), _P.stage_rank.desc(), _P.job_id)
     with db.read_scope() as session:
         rows = session.execute(select(*_JOB).where(*free).order_by(*order).limit(limit))
         return [_job(row) for row in rows]
