@@ -16,6 +16,7 @@ from satdaemon.db.frame_edit import edit_bursts, plan_edit
 from satdaemon.db.frame_life import clone_frame, delete_frame, restore_frame, retire_frame
 from satdaemon.db.frame_settings import edit_notes, edit_settings
 from satdaemon.db.frames import make_frame_of_polygon
+from satdaemon.db.models.products import LEFT_BEHIND
 from satdaemon.db.outline import outline, rolled, unrolled
 from satdaemon.db.preview import preview_bursts, preview_frame
 from satdaemon.db.regions import read_region
@@ -245,13 +246,15 @@ def test_other_bursts_mean_new_images_and_nothing_is_lost_without_asking(databas
     (frame,) = database.query(Frame)
     assert {b.id for b in frame.bursts} == (set(IDS) | {new}) - {IW2[0]}
     assert frame.geometry.equals(outline(b.geometry for b in frame.bursts))
-    assert {p.stage for p in database.query(Product)} == {"download"}
+    assert {p.stage for p in database.query(Product) if LEFT_BEHIND not in p.inputs} == {"download"}
+    assert plan_edit(database, FRAME, drop=[IW2[1]]).redo == ()
     for row in (*database.query(Ifg), *database.query(Master)):
         assert (row.stage, row.status) == (Stage.SLC, ProcStatus.WAITING)
     assert {(row.stage, row.status) for row in database.query(RsarIfg)} == {(Stage.COHERENCE, ProcStatus.WAITING)}
     titles = run_all(database, product=True)
     assert not [t for t in titles if t.startswith("download")]
     assert sum(t.startswith("slc") for t in titles) == 4
+    assert not [p for p in database.query(Product) if LEFT_BEHIND in p.inputs]
     assert {(p.stage, p.key) for p in database.query(Product)} == before
 
 

@@ -29,6 +29,7 @@ from satdaemon.db.models import (
     stage_id,
 )
 from satdaemon.db.models.catalogue import BAD
+from satdaemon.db.models.products import LEFT_BEHIND
 from satdaemon.db.outline import outline
 from satdaemon.db.preview import preview_frame
 from satdaemon.db.procdates import DatesReport, update_dates
@@ -112,13 +113,14 @@ def edit_bursts(
     return plan, update_dates(db, frame_id)
 
 
-def redo_from(session: Session, frame_id: str, first: Stage) -> tuple[Redo, ...]:
-    """The products of a frame from a stage on, by stage."""
+def redo_from(session: Session, frame_id: str, first: Stage, *, left_behind: bool = False) -> tuple[Redo, ...]:
+    """The products of a frame from a stage on, by stage; with `left_behind` also those that are to be made anew already."""
     later = [stage.value for stage in list(Stage)[list(Stage).index(first) :]]
     columns = (Product.stage, func.count(), func.sum(Product.bytes), func.sum(func.coalesce(Product.cpu_s, 0.0)))
-    found = session.execute(
-        select(*columns).where(Product.frame_id == frame_id, Product.stage.in_(later)).group_by(Product.stage)
-    ).all()
+    where = [Product.frame_id == frame_id, Product.stage.in_(later)]
+    if not left_behind:
+        where.append(Product.inputs[LEFT_BEHIND].as_string().is_(None))
+    found = session.execute(select(*columns).where(*where).group_by(Product.stage)).all()
     redo = [Redo(Stage(stage), int(count), int(size), float(cpu)) for stage, count, size, cpu in found]
     return tuple(sorted(redo, key=lambda r: list(Stage).index(r.stage)))
 
@@ -158,8 +160,10 @@ def _apply(session: Session, plan: EditPlan, who: str) -> None:
     _tie_again(session, frame)
     for kind in RowKind:
         _from_slc(session, frame.id, kind)
-    made = [stage.value for stage in Stage if stage is not Stage.DOWNLOAD]
-    session.execute(delete(Product).where(Product.frame_id == frame.id, Product.stage.in_(made)))
+    # The records stay with the files: a product without one would look like news of work done.
+    made = (Product.frame_id == frame.id, Product.stage != Stage.DOWNLOAD.value)
+    for product in session.scalars(select(Product).where(*made)):
+        product.inputs = {**product.inputs, LEFT_BEHIND: "the frame's bursts changed"}
     changed(session, who=who, what=f"bursts: {plan}", frame_id=frame.id)
 
 

@@ -15,6 +15,7 @@ from satdaemon.db.frames import frame_of, network_settings
 from satdaemon.db.jobs.moves import locked
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.models import File, Frame, Ifg, Master, Product, RsarIfg, frames2files
+from satdaemon.db.models.products import LEFT_BEHIND
 from satdaemon.db.scenes import scene_of
 from satdaemon.db.staleness.conditions import recorded, stage_settings
 from satdaemon.db.store import Store
@@ -119,8 +120,8 @@ def _unwraps(session: Session, frame_id: str) -> dict[str, tuple[Stage, str]]:
     keys = [product_key(RowKind.RSAR_IFG, Stage.UNWRAP, one, two) for one, two in pairs]
     roles = {f"unwrap/{key}": (Stage.UNWRAP, key) for key in keys}
     roles |= _satsar(sorted({day for pair in pairs for day in pair}))
-    before = (Product.frame_id == frame_id, Product.stage == Stage.TIMESERIES.value)
-    if session.scalar(select(Product.id).where(*before)) is not None:
+    before = session.scalar(select(Product.inputs).where(Product.frame_id == frame_id, Product.stage == Stage.TIMESERIES.value))
+    if before is not None and LEFT_BEHIND not in before:
         roles["previous"] = (Stage.TIMESERIES, "frame")
     return roles
 

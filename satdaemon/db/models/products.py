@@ -10,6 +10,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId, partial_index
 from satdaemon.db.models.rows import CASCADE
 
+LEFT_BEHIND = "left_behind"
+"""Key of `inputs`: the frame has become another one since, for the reason given; the product is to be made anew, and
+tells nothing about the frame. Its record stays with its files until then."""
+
 
 class Product(Base):
     """One published product directory."""
