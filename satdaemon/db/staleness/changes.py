@@ -21,21 +21,22 @@ def unlike_before(session: Session, frames: Sequence[str] | None, conditions: st
     One grouped query a table, which the indexes answer; products are not read.
     """
     parts: dict[str, list[object]] = {}
-    for place, statement in enumerate(_statements()):
-        if frames is not None:
-            statement = statement.where(statement.selected_columns[0].in_(frames))
+    made, frame, *rows = (_only(statement, frames) for statement in _statements())
+    products = {frame_id: list(map(str, values)) for frame_id, *values in session.execute(made)}
+    if not products:
+        return {}
+    for frame_id, *values in session.execute(frame):
+        if frame_id in products:
+            parts[frame_id] = [products[frame_id], *map(str, values)]
+    for statement in rows:
         for frame_id, *values in session.execute(statement):
-            if place == 0 or frame_id in parts:
-                parts.setdefault(frame_id, []).append([place, *map(str, values)])
-    restituted = select(Product.frame_id).where(Product.restituted).distinct()
-    if frames is not None:
-        restituted = restituted.where(Product.frame_id.in_(frames))
-    waiting = set(session.scalars(restituted))
+            if frame_id in parts:
+                parts[frame_id].append(list(map(str, values)))
+    waiting = set(session.scalars(_only(select(Product.frame_id).where(Product.restituted).distinct(), frames)))
     names = digest(sorted(shelf.names)) if waiting else ""
     again = digest(shelf.issued_again)
     now = {f: digest([conditions, names if f in waiting else "", again, values]) for f, values in parts.items()}
-    looked = select(JudgedFrame.frame_id, JudgedFrame.digest)
-    looked = looked if frames is None else looked.where(JudgedFrame.frame_id.in_(frames))
+    looked = _only(select(JudgedFrame.frame_id, JudgedFrame.digest), frames)
     before = {row.frame_id: row.digest for row in session.execute(looked)}
     return {frame_id: found for frame_id, found in sorted(now.items()) if before.get(frame_id) != found}
 
@@ -45,8 +46,12 @@ def keep(session: Session, frame_id: str, found: str) -> None:
     upsert(session, JudgedFrame, {"frame_id": frame_id, "digest": found, "judged_utc": now_utc()}, ["frame_id"])
 
 
+def _only(statement: Any, frames: Sequence[str] | None) -> Any:
+    return statement if frames is None else statement.where(statement.selected_columns[0].in_(frames))
+
+
 def _statements() -> list[Any]:
-    """First column: the frame. The first names the frames that count: not retired, with a master."""
+    """First column: the frame. The first two name the frames that count: with a product, not retired, with a master."""
     made = select(Product.frame_id, func.count(), func.sum(Product.id)).group_by(Product.frame_id)
     frame = select(Frame.id, Frame.last_updated, Master.date).join(Master, Master.frame_id == Frame.id)
     rows = [
@@ -55,4 +60,4 @@ def _statements() -> list[Any]:
         ).group_by(model.frame_id)
         for model in (Master, Ifg, RsarIfg)
     ]
-    return [frame.where(Frame.retired_utc.is_(None)), made, *rows]
+    return [made, frame.where(Frame.retired_utc.is_(None)), *rows]

@@ -46,17 +46,21 @@ def stage_settings(settings: Settings, frame: Frame, stage: Stage, network: Netw
     return own | dict((frame.stage_settings or {}).get(stage.value, {}))
 
 
-def playing(settings: Settings, kind: RowKind, stage: Stage, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the settings that a processor is given which its product depends on.
+def names_playing(settings: Settings, kind: RowKind, stage: Stage) -> frozenset[str] | None:
+    """The settings that a stage's product depends on; None where a site's own program may look at any but the gates.
 
-    A download depends on what it finds, not on how it looks. A site's own program may look at any key.
+    A download depends on what it finds, not on how it looks.
     """
     if stage is Stage.DOWNLOAD:
-        return {}
+        return frozenset()
     if command_of(settings, stage) is not None:
-        return {name: value for name, value in given.items() if name not in GATES}
-    known = set(type(settings.stage(stage)).model_fields) - GATES - _UNUSED.get((kind, stage), frozenset())
-    return {name: value for name, value in given.items() if name in known}
+        return None
+    return frozenset(type(settings.stage(stage)).model_fields) - COMMON - GATES - _UNUSED.get((kind, stage), frozenset())
+
+
+def playing(names: frozenset[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that a processor is given which its product depends on."""
+    return {name: value for name, value in given.items() if (name not in GATES if names is None else name in names)}
 
 
 def command_of(settings: Settings, stage: Stage) -> str | None:
@@ -98,7 +102,7 @@ def recorded(
     if stage is Stage.DOWNLOAD:
         return {}
     kept: dict[str, Any] = {
-        "settings": playing(settings, kind, stage, given),
+        "settings": playing(names_playing(settings, kind, stage), given),
         "polarisation": settings.parameters.polarisation,
     }
     if (command := command_of(settings, stage)) is not None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.models import MODEL_OF, Frame, Product, StaleProduct, stage_id, stage_of
-from satdaemon.db.rows import move
 from satdaemon.db.staleness.facts import CHUNK, Facts, Key, Noted, Row
 from satdaemon.db.staleness.verdicts import SERIES, Judgement
 from satdaemon.db.upsert import insert_many
-from satdaemon.status import ProcStatus, RowKind, Stage, next_stage
+from satdaemon.status import ProcStatus, RowKind, Stage, is_legal_move, next_stage
 
 _DONE = (int(ProcStatus.DONE), int(ProcStatus.DONE_WITH_WARNINGS))
 _STALE, _WAITING = int(ProcStatus.STALE), int(ProcStatus.WAITING)
@@ -129,27 +129,38 @@ def _begin_earlier(facts: Facts, found: Judgement, keys: dict[int, Key], row: Ro
 
 def apply(session: Session, facts: Facts, found: Judgement, wanted: list[Change], ours: set[tuple[RowKind, int]]) -> list[Change]:
     """Write all down. A row that went another way meanwhile is left; the next look sees it again. What was moved."""
-    for number, change in enumerate(wanted):
-        if change.status is ProcStatus.DONE:
-            wanted[number] = _with_warnings(session, facts, change)
-    moved = [change for change in wanted if _move(session, change)]
+    wanted = [_with_warnings(session, facts, change) if change.status is ProcStatus.DONE else change for change in wanted]
+    moved = _move(session, wanted)
     _note(session, facts, found, ours)
-    for id_, token in found.fresh.items():
-        session.execute(update(Product).where(Product.id == id_).values(judged=token))
+    if found.fresh:
+        table = Product.metadata.tables[Product.__tablename__]
+        statement = table.update().where(table.c.id == bindparam("product")).values(judged=bindparam("token"))
+        session.connection().execute(statement, [{"product": id_, "token": token} for id_, token in sorted(found.fresh.items())])
     return moved
 
 
-def _move(session: Session, change: Change) -> bool:
-    row = change.row
-    model = MODEL_OF[row.kind]
-    seen = (model.proc_status == row.proc_status, model.proc_stage == row.proc_stage)
-    values = {"stale_from": change.stale_from, "reason": change.reason}
-    if change.status is ProcStatus.WAITING:
-        values = {"proc_stage": stage_id(row.kind, change.stage), "reason": change.reason}
-    elif int(change.status) != row.proc_status:
-        return move(session, row.kind, row.id, change.status, *seen, **values)
-    statement = update(model).where(model.id == row.id, *seen).values(**values).returning(model.id)
-    return session.execute(statement.execution_options(synchronize_session=False)).first() is not None
+def _move(session: Session, wanted: list[Change]) -> list[Change]:
+    """Rows that go the same way go in one statement."""
+    groups: dict[tuple[Any, ...], list[Change]] = defaultdict(list)
+    for change in wanted:
+        row = change.row
+        groups[row.kind, row.proc_stage, row.proc_status, change.status, change.stale_from, change.reason, change.stage].append(
+            change
+        )
+    done: set[tuple[RowKind, int]] = set()
+    for (kind, seen_stage, seen_status, status, stale_from, reason, stage), some in groups.items():
+        model = MODEL_OF[kind]
+        values = {"stale_from": stale_from, "reason": reason, "proc_status": int(status)}
+        if status is ProcStatus.WAITING:
+            values = {"proc_stage": stage_id(kind, stage), "reason": reason}
+        elif int(status) != seen_status and not is_legal_move(ProcStatus(seen_status), status):
+            raise AssertionError(f"{kind}: {ProcStatus(seen_status).name} -> {status.name}")
+        for part in _parts(sorted(change.row.id for change in some)):
+            seen = (model.id.in_(part), model.proc_status == seen_status, model.proc_stage == seen_stage)
+            statement = update(model).where(*seen).values(**values).returning(model.id)
+            moved = session.scalars(statement.execution_options(synchronize_session=False))
+            done |= {(kind, id_) for id_ in moved}
+    return [change for change in wanted if (change.row.kind, change.row.id) in done]
 
 
 def _with_warnings(session: Session, facts: Facts, change: Change) -> Change:

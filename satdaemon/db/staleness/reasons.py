@@ -16,8 +16,8 @@ from satdaemon.db.staleness.conditions import (
     GATES,
     ON_FRAME_GRID,
     Processors,
-    command_of,
     digest,
+    names_playing,
     playing,
     program_of,
     recorded,
@@ -39,8 +39,8 @@ class Expected:
     program: tuple[str, str] | None
     known: frozenset[str]
     """Settings that the stage's section has."""
-    free: bool
-    """A site's own program: keys beyond the section's count too."""
+    names: frozenset[str] | None
+    """Settings that play a part; None for a site's own program, where keys beyond the section's count too."""
 
     @property
     def token(self) -> str:
@@ -54,17 +54,16 @@ def expected(facts: Facts, settings: Settings, kind: RowKind, stage: Stage, proc
     given = stage_settings(settings, facts.frame, stage, network)
     values = json.loads(json.dumps(recorded(settings, kind, stage, given, facts.master, facts.bursts), default=str))
     section = frozenset(type(settings.stage(stage)).model_fields)
-    free = command_of(settings, stage) is not None
-    return Expected(values, program_of(settings, stage, processors), section, free)
+    return Expected(values, program_of(settings, stage, processors), section, names_playing(settings, kind, stage))
 
 
-def changed_conditions(given: Mapping[str, Any], now: Expected, settings: Settings, kind: RowKind, stage: Stage) -> list[str]:
+def changed_conditions(given: Mapping[str, Any], now: Expected, stage: Stage) -> list[str]:
     """Settings, program, DEM, master and bursts that are others now."""
     if stage is Stage.DOWNLOAD:
         return _program(given, now.program)
     reasons = []
     if "settings" in given:
-        before = playing(settings, kind, stage, given["settings"])
+        before = playing(now.names, given["settings"])
         reasons += _settings(before, now.values.get("settings", {}), now)
     names = ["polarisation", "command", *(["master"] if stage in ON_FRAME_GRID else [])]
     for name in names:
@@ -83,7 +82,7 @@ def _settings(before: Mapping[str, Any], after: Mapping[str, Any], now: Expected
         for name in sorted(before.keys() & after.keys() - GATES)
         if before[name] != after[name]
     ]
-    if now.free:
+    if now.names is None:
         # The section's own keys may be new with a release; others are the frame's, and absent means not given.
         one_sided = sorted((before.keys() ^ after.keys()) - now.known - GATES)
         reasons += [f"{name} is {'given' if name in after else 'not given'} now" for name in one_sided]

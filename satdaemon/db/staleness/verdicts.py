@@ -69,7 +69,7 @@ def judge(session: Session, facts: Facts, settings: Settings, processors: Proces
     tokens = {key: _token(facts, key, now.of(key)) for key in facts.products}
     doubtful = [key for key, token in tokens.items() if facts.products[key].judged != token]
     look_into(session, facts, [facts.products[key].id for key in doubtful])
-    own = {key: _own(facts, key, now.of(key), settings) for key in doubtful}
+    own = {key: _own(facts, key, now.of(key)) for key in doubtful}
     found.fresh = {facts.products[key].id: tokens[key] for key in doubtful if not own[key].own}
     for key, made in facts.products.items():
         better = _better_orbit(facts, key, made.orbit, shelf) if made.orbit else None
@@ -116,10 +116,10 @@ def _token(facts: Facts, key: Key, now: tuple[Expected, str]) -> str:
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def _own(facts: Facts, key: Key, now: tuple[Expected, str], settings: Settings) -> Verdict:
+def _own(facts: Facts, key: Key, now: tuple[Expected, str]) -> Verdict:
     given = facts.given[facts.products[key].id]
     stage, name = key
-    verdict = Verdict(changed_conditions(given, now[0], settings, facts.kind_of(key), stage))
+    verdict = Verdict(changed_conditions(given, now[0], stage))
     if stage in (Stage.DOWNLOAD, Stage.SLC):
         verdict.own += changed_scenes(given, facts.files.get(name, ()))
     # A series reads dates by its pairs only: those that were made again take it along.
