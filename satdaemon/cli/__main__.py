@@ -1,3 +1,4 @@
 from satdaemon.cli import main
 
-main()
+if __name__ == "__main__":  # a process that reads zips imports this module again
+    main()

@@ -32,15 +32,20 @@ def status(
     from satdaemon.config import load
     from satdaemon.db import Database
     from satdaemon.db import summary as views
+    from satdaemon.db.files import problems
 
     database = Database(load(config))
     held = views.blocked(database, frame_id) if frame_id is not None else []
+    unusable = problems(database)
     if as_json:
         stages = [{**asdict(counts), "waiting": counts.waiting} for counts in views.summary(database, frame_id)]
-        typer.echo(json.dumps({"stages": stages, "held_up": [asdict(row) for row in held]}, indent=1, default=str))
+        document = {"stages": stages, "held_up": [asdict(row) for row in held], "unusable_files": unusable}
+        typer.echo(json.dumps(document, indent=1, default=str))
         return
     console = make_console()
     console.print(progress_table(database, frame_id))
+    if unusable and frame_id is None:
+        console.print(f"{unusable} files cannot be used: satdaemon files --bad")
     if held:
         console.print(reasons_table(held))
 
