@@ -52,6 +52,7 @@ def load_commands() -> None:
         frames_export,
         inspect,
         points,
+        points_versions,
         services,
         simulate,
         stale,

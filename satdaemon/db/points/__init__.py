@@ -5,7 +5,7 @@ from satdaemon.db.points.load import load_version
 from satdaemon.db.points.mean import MeanSeries, mean_series
 from satdaemon.db.points.partitions import make_partitions
 from satdaemon.db.points.places import distance_m
-from satdaemon.db.points.prune import prune, removable
+from satdaemon.db.points.prune import orphaned, prune, removable
 from satdaemon.db.points.read import ManySeries, Series, in_box, in_polygon, nearest, series, series_of
 from satdaemon.db.points.shown import Points, Quality, version_of, versions
 from satdaemon.db.points.versions import activate, activate_of_job
@@ -27,6 +27,7 @@ __all__ = [
     "make_partitions",
     "mean_series",
     "nearest",
+    "orphaned",
     "prune",
     "removable",
     "series",

@@ -50,8 +50,9 @@ def fetch_series(session: Session, version: int, ids: NDArray[np.int64], dates: 
         found, values = copied["f0"].astype(np.int64), copied["f1"]["items"]["value"]
     order = np.argsort(found)
     places = np.searchsorted(found, ids, sorter=order)
-    if len(found) < len(ids) or not np.array_equal(found[order[places]], ids):
-        raise DataError(f"points, version {version}: expected a series of each of {len(ids)} points, found {len(found)}")
+    there = places < len(found)
+    if not there.all() or not np.array_equal(found[order[places]], ids):
+        raise DataError(f"points, version {version}: expected a series of each of {len(ids)} points, some have none")
     chosen: NDArray[np.int16] = values[order[places]].astype(np.int16)
     return chosen
 

@@ -30,7 +30,7 @@ def prune(db: Store, frame_id: str | None = None, *, keep: int = 1, job_id: int 
     to no version are removed too; each counts as the version it was of.
     """
     doomed = removable(db, frame_id, keep=keep, job_id=job_id)
-    orphans = [] if frame_id is not None else orphaned(db.points_engine)
+    orphans = [] if frame_id is not None else orphaned(db)
     return sum(_remove(db.points_engine, version) for version in [*(v.id for v in doomed), *orphans])
 
 
@@ -58,9 +58,9 @@ def removable(db: Store, frame_id: str | None = None, *, keep: int = 1, job_id: 
     return doomed
 
 
-def orphaned(engine: Engine) -> list[int]:
+def orphaned(db: Store) -> list[int]:
     """Versions of which there are rows or tables, but no entry."""
-    with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
+    with db.points_engine.execution_options(**{READ_ONLY: True}).connect() as connection:
         found: set[int] = set()
         if connection.dialect.name == "postgresql":
             found |= set(leaves(connection))
