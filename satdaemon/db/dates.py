@@ -60,7 +60,8 @@ def days_of_files(session: Session, frame: Frame, files: Sequence[File]) -> dict
     for date_, scenes in split_dates(valid, starts).items():
         present = frozenset(b for scene in scenes for b in bursts[scene.id])
         days[date_] = Day(sorted(scenes, key=lambda s: (s.start_utc, s.id)), bursts=present)
-    for date_, scenes in split_dates(newest_products([scene_of(f) for f in whole], bursts), starts).items():
+    standing = valid if len(whole) == len(good) else newest_products([scene_of(f) for f in whole], bursts)
+    for date_, scenes in split_dates(standing, starts).items():
         day = days.setdefault(date_, Day())
         day.made_of = frozenset(s.id for s in scenes)
         day.made_of_bursts = frozenset(b for scene in scenes for b in bursts[scene.id])

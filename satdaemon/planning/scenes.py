@@ -40,11 +40,14 @@ def newest_products(scenes: Iterable[Scene], bursts_of: Mapping[str, Collection[
     pass counts as replaced too, however its start and stop have moved. A product whose processing time is not
     known counts as the oldest; of two equal ones the greater name is taken.
     """
-    kept: list[Scene] = []
+    kept: dict[tuple[str, int], list[Scene]] = {}
     for scene in sorted(scenes, key=_age, reverse=True):
-        if not any(_replaces(newer, scene, bursts_of) for newer in kept):
-            kept.append(scene)
-    return sorted(kept, key=lambda s: (s.start_utc, s.id))
+        # Only products of the same pass can replace one another: those of this stretch of time and its neighbours.
+        stretch = int(scene.start_utc.timestamp() // PASS_GAP_S)
+        near = (newer for place in (stretch - 1, stretch, stretch + 1) for newer in kept.get((scene.platform, place), ()))
+        if not any(_replaces(newer, scene, bursts_of) for newer in near):
+            kept.setdefault((scene.platform, stretch), []).append(scene)
+    return sorted((s for some in kept.values() for s in some), key=lambda s: (s.start_utc, s.id))
 
 
 def split_dates(scenes: Iterable[Scene], first_burst_utc: Mapping[str, datetime] | None = None) -> dict[date, list[Scene]]:
