@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, delete, inspect, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select, delete, inspect, literal, select, tuple_, update
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import RelationshipProperty, selectinload
 
 from satdaemon.db import guards, links
+from satdaemon.db.columns import check_object, conditions_of, values_of
 from satdaemon.db.frames import FrameReport, make_frame
 from satdaemon.db.models import Base, Burst, File, Frame
 from satdaemon.db.procdates import DatesReport, update_dates
@@ -20,35 +21,59 @@ from satdaemon.db.what_if import set_master
 from satdaemon.errors import RequestError
 
 _M = TypeVar("_M", bound=Base)
+_UNSEEN = {"synchronize_session": False}
+"""The session holds no objects that would have to follow."""
 
 
 class Database(Store):
-    """The processing database of one configuration (default: satdaemon.cfg)."""
+    """The processing database of one configuration (default: satdaemon.cfg).
+
+    Where it does not answer, every call raises DatabaseUnavailable, or ConfigError where its URL is what is wrong.
+    """
 
     def query(self, model: type[_M], **conditions: Any) -> list[_M]:
         """The rows of `model` whose columns equal `conditions`; a list, tuple or set means any of its values.
 
-        The objects and their links (`file.bursts`) are usable afterwards. Raises RequestError for an unknown column.
+        The objects and their links (`file.bursts`) are usable afterwards. Of a table with millions of rows, rather use
+        `iterate`. Raises RequestError for an unknown column and for a value that the column is not for.
         """
-        statement = select(model).where(*_conditions(model, conditions)).order_by(*inspect(model).primary_key)
-        for relationship in inspect(model).relationships:
-            statement = statement.options(selectinload(_attribute(model, relationship)))
         with self.read_scope() as session:
-            return list(session.scalars(statement))
+            return list(session.scalars(_select(model, conditions)))
+
+    def iterate(self, model: type[_M], *, batch: int = 1000, **conditions: Any) -> Iterator[_M]:
+        """The same rows one after another, with `batch` of them in memory: for tables that are large.
+
+        Each batch is as it stands when it is read, and no transaction is open between them.
+        """
+        statement, after = _select(model, conditions).limit(batch), None
+        keys = inspect(model).primary_key
+        while True:
+            with self.read_scope() as session:
+                further = statement if after is None else statement.where(tuple_(*keys) > tuple_(*after))
+                rows = list(session.scalars(further))
+            yield from rows
+            if len(rows) < batch:
+                return
+            after = [literal(getattr(rows[-1], key.name), key.type) for key in keys]
 
     def insert(self, obj: Base | Iterable[Base]) -> None:
-        """Insert one object or several; `last_updated` and links to bursts, frames and files are filled in."""
+        """Insert one object or several, all or none; `last_updated` and links to bursts, frames and files are filled in.
+
+        Raises RequestError for a value that its column is not for, and where such a row is there already.
+        """
         objects = [obj] if isinstance(obj, Base) else list(obj)
         for one in objects:
-            guards.check_insert(one)
+            check_object(one)
         try:
             with self.session_scope() as session:
                 session.add_all(objects)
+                for one in session.new:  # and what hangs on the objects
+                    guards.check_insert(one)
                 session.flush()
                 links.fill(session, [o for o in objects if isinstance(o, File | Burst | Frame)])
-        except IntegrityError as error:
-            what = ", ".join(repr(o) for o in objects[:3])
-            raise RequestError(f"insert of {what}: the database refused it: {error.orig}") from error
+        except StatementError as error:
+            what = ", ".join(repr(o) for o in objects[:3]) + (f" and {len(objects) - 3} more" if len(objects) > 3 else "")
+            raise _refused(f"insert of {what}", error) from error
 
     def update(self, model: type[Base], values: Mapping[str, Any], **conditions: Any) -> int:
         """Set columns of the rows that meet `conditions`; returns how many rows there were.
@@ -56,32 +81,30 @@ class Database(Store):
         Raises RequestError without a condition, for an unknown column, for an illegal move of proc_status and
         for anything that a live job holds.
         """
+        where = conditions_of(model, conditions)
         _need_conditions("update", model, conditions)
-        _known(model, values)
-        where = _conditions(model, conditions)
+        if not values:
+            raise RequestError(f"update of {model.__name__}: expected columns to set such as {{'track': 100}}, got none")
+        given = values_of(model, values)
         try:
             with self.session_scope() as session:
-                guards.check_update(session, model, values, where)
-                keys = inspect(model).primary_key
-                changed = session.execute(update(model).where(*where).values(**values).returning(*keys))
-                return len(changed.all())
-        except IntegrityError as error:
-            raise RequestError(
-                f"update of {model.__name__} with {dict(values)}: the database refused it: {error.orig}"
-            ) from error
+                guards.check_update(session, model, given, where)
+                return _rows(session.execute(update(model).where(*where).values(**given), execution_options=_UNSEEN))
+        except StatementError as error:
+            raise _refused(f"update of {model.__name__} with {dict(values)}", error) from error
 
     def delete(self, model: type[Base], **conditions: Any) -> int:
         """Delete the rows that meet `conditions`; returns how many. Refused where a running job would be orphaned."""
+        where = conditions_of(model, conditions)
         _need_conditions("delete", model, conditions)
-        where = _conditions(model, conditions)
         try:
             with self.session_scope() as session:
                 guards.check_delete(session, model, where)
-                gone = session.execute(delete(model).where(*where).returning(*inspect(model).primary_key)).all()
+                gone = _rows(session.execute(delete(model).where(*where), execution_options=_UNSEEN))
                 guards.drop_orphaned_keys(session)
-                return len(gone)
-        except IntegrityError as error:
-            raise RequestError(f"delete of {model.__name__} {conditions}: other rows need it: {error.orig}") from error
+                return gone
+        except StatementError as error:
+            raise _refused(f"delete of {model.__name__} {conditions}: other rows need it", error) from error
 
     def make_new_frame_using_burstlist(self, burst_list: Iterable[str], frame_id: str) -> FrameReport:
         """Make a frame from bursts of the database. Says which bursts are unknown or do not belong together."""
@@ -104,26 +127,18 @@ class Database(Store):
         return set_master(self, frame_id, master_date, confirm=confirm)
 
 
+def _select(model: type[_M], conditions: Mapping[str, Any]) -> Select[Any]:
+    where = conditions_of(model, conditions)
+    statement = select(model).where(*where).order_by(*inspect(model).primary_key)
+    return statement.options(*(selectinload(_attribute(model, link)) for link in inspect(model).relationships))
+
+
+def _rows(result: Any) -> int:
+    return int(result.rowcount)
+
+
 def _attribute(model: type[Base], relationship: RelationshipProperty[Any]) -> Any:
     return getattr(model, relationship.key)
-
-
-def _known(model: type[Base], names: Iterable[str]) -> None:
-    columns = set(inspect(model).columns.keys())
-    unknown = sorted(set(names) - columns)
-    if unknown:
-        known = ", ".join(sorted(columns))
-        raise RequestError(f"{model.__name__}: expected columns of {model.__tablename__} ({known}), got {', '.join(unknown)}")
-
-
-def _conditions(model: type[Base], conditions: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    _known(model, conditions)
-    found: list[ColumnElement[bool]] = []
-    for name, value in conditions.items():
-        column = getattr(model, name)
-        many = isinstance(value, list | tuple | set | frozenset)
-        found.append(column.in_(list(value)) if many else column.is_(None) if value is None else column == value)
-    return found
 
 
 def _need_conditions(what: str, model: type[Base], conditions: Mapping[str, Any]) -> None:
@@ -132,3 +147,7 @@ def _need_conditions(what: str, model: type[Base], conditions: Mapping[str, Any]
             f"{what} of {model.__name__}: expected at least one condition such as id=..., got none; "
             f"for every row use session_scope()"
         )
+
+
+def _refused(what: str, error: StatementError) -> RequestError:
+    return RequestError(f"{what}: the database refused it: {' '.join(str(error.orig).split())}")

@@ -8,12 +8,40 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, exists, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db.models import Base, File, Frame, JobEvent, JobKey, PendingJob, RunningJob, StageRow, frames2files
+from satdaemon.db.models import (
+    Base,
+    DaemonTools,
+    File,
+    Frame,
+    FrameRun,
+    IfgProcStage,
+    JobEvent,
+    JobKey,
+    Machine,
+    MasterProcStage,
+    PendingJob,
+    PointsVersion,
+    RsarIfgProcStage,
+    RunningJob,
+    StageRow,
+    frames2files,
+)
 from satdaemon.errors import RequestError
 from satdaemon.status import ProcStatus, is_legal_move
 
 _JOBS = (JobKey, PendingJob, RunningJob)
 _FENCE = {"job_id", "place", "kind", "row_id", "stage", "attempt"}
+_KEPT: dict[type[Base], str] = {
+    JobEvent: "what happened is not removed",
+    RunningJob: "a lost job is put back by the next plan by itself; to stop one use jobs.cancel",
+    JobKey: "a lost job is put back by the next plan by itself; to stop one use jobs.cancel",
+    DaemonTools: "the daemon has exactly one row",
+    MasterProcStage: "the stages belong to the program",
+    IfgProcStage: "the stages belong to the program",
+    RsarIfgProcStage: "the stages belong to the program",
+    PointsVersion: "its points would stay without it; use satdaemon.db.points.prune",
+}
+"""Rows that nobody deletes, and why."""
 
 
 def check_insert(obj: Base) -> None:
@@ -30,8 +58,11 @@ def check_update(session: Session, model: type[Base], values: Mapping[str, Any],
         raise RequestError("update of job_events: what happened is not changed")
     if model in _JOBS and (touched := sorted(_FENCE & set(values))):
         raise RequestError(f"update of {model.__name__}: {', '.join(touched)} are the engine's; use satdaemon.db.jobs")
-    if issubclass(model, StageRow) and {"proc_status", "proc_stage"} & set(values):
-        _check_moves(session, model, values, where)
+    if issubclass(model, StageRow):
+        if fixed := sorted({"id", "frame_id"} & set(values)):
+            raise RequestError(f"update of {model.__name__}: {', '.join(fixed)}: jobs and products know a row by it; it stays")
+        if {"proc_status", "proc_stage"} & set(values):
+            _check_moves(session, model, values, where)
 
 
 def _check_moves(session: Session, model: Any, values: Mapping[str, Any], where: Sequence[ColumnElement[bool]]) -> None:
@@ -40,7 +71,7 @@ def _check_moves(session: Session, model: Any, values: Mapping[str, Any], where:
         raise RequestError(f"update of {model.__name__}: a running job holds such a row; cancel it first")
     if "proc_status" not in values:
         return
-    new = ProcStatus(values["proc_status"])
+    new = _status(model, values["proc_status"])
     for old in session.scalars(select(model.proc_status).where(*where).distinct()):
         known = ProcStatus(old)
         if new is ProcStatus.RUNNING or (new is not known and not is_legal_move(known, new)):
@@ -50,14 +81,18 @@ def _check_moves(session: Session, model: Any, values: Mapping[str, Any], where:
             )
 
 
+def _status(model: type[Base], value: Any) -> ProcStatus:
+    try:
+        return ProcStatus(value)
+    except (ValueError, TypeError) as error:
+        codes = ", ".join(f"{status.value} {status.name}" for status in ProcStatus)
+        raise RequestError(f"{model.__name__}.proc_status: expected one of {codes}, got {value!r}") from error
+
+
 def check_delete(session: Session, model: type[Base], where: Sequence[ColumnElement[bool]]) -> None:
     """Refuse a delete that would take the ground from under a running job, or that rewrites the past."""
-    if model is JobEvent:
-        raise RequestError("delete of job_events: what happened is not removed")
-    if model in (RunningJob, JobKey):
-        raise RequestError(
-            f"delete of {model.__name__}: a lost job is put back by the next plan by itself; to stop one use jobs.cancel"
-        )
+    if model in _KEPT:
+        raise RequestError(f"delete of {model.__name__}: {_KEPT[model]}")
     below = _running_below(model, where)
     for job in () if below is None else session.scalars(below.limit(1)):
         raise RequestError(
@@ -68,8 +103,11 @@ def check_delete(session: Session, model: type[Base], where: Sequence[ColumnElem
 def _running_below(model: Any, where: Sequence[ColumnElement[bool]]) -> Any:
     if issubclass(model, StageRow):
         return _running_of_rows(model, where)
-    if model is Frame:
-        return select(RunningJob).where(RunningJob.frame_id.in_(select(Frame.id).where(*where)))
+    if model is Frame or model is FrameRun:
+        key = Frame.id if model is Frame else FrameRun.frame_id
+        return select(RunningJob).where(RunningJob.frame_id.in_(select(key).where(*where)))
+    if model is Machine:
+        return select(RunningJob).where(RunningJob.machine.in_(select(Machine.name).where(*where)))
     if model is File:
         frames = select(frames2files.c.frame_id).where(frames2files.c.file_id.in_(select(File.id).where(*where)))
         return select(RunningJob).where(RunningJob.frame_id.in_(frames), RunningJob.stage.in_(("download", "slc")))

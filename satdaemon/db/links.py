@@ -9,7 +9,7 @@ from typing import Any
 
 import shapely
 from sqlalchemy import and_, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.models import Base, Burst, File, Frame, files2bursts, frames2bursts, frames2files
@@ -18,6 +18,9 @@ from satdaemon.db.upsert import insert_ignore, insert_many
 from satdaemon.domain import Burst as BurstValue
 from satdaemon.insar.safe import SafeProduct, read_product
 from satdaemon.planning.bursts import ANX_TOLERANCE_DS, ORBIT_DS, match_bursts
+
+LOADED = 500
+"""Objects whose links are read in one statement."""
 
 
 def to_value(row: Burst) -> BurstValue:
@@ -92,9 +95,10 @@ def tie_frame(session: Session, frame_id: str) -> int:
 
 
 def fill(session: Session, objects: Iterable[Base]) -> None:
-    """Links of objects that a caller inserted himself."""
+    """Links of objects that a caller inserted himself; they are loaded, for the objects outlive the session."""
+    objects = list(objects)
     for one in objects:
-        if isinstance(one, File) and not one.bursts:
+        if isinstance(one, File) and not vars(one).get("bursts"):  # as given: looking would ask the database for each
             path = Path(one.abspath) if one.abspath else None
             if path is not None and path.exists():
                 link_product(session, read_product(path))
@@ -105,10 +109,18 @@ def fill(session: Session, objects: Iterable[Base]) -> None:
             tie_file(session, one.id, dict.fromkeys(b.id for b in one.bursts))
         elif isinstance(one, Frame):
             tie_frame(session, one.id)
-        session.flush()
-        session.expire(one, [r.key for r in type(one).__mapper__.relationships])
-        for relationship in type(one).__mapper__.relationships:
-            getattr(one, relationship.key)  # loaded now: the object outlives the session
+    session.flush()
+    for start in range(0, len(objects), LOADED):
+        _load_links(session, objects[start : start + LOADED])
+
+
+def _load_links(session: Session, objects: Sequence[Base]) -> None:
+    """Read the links of many objects in a few statements."""
+    for model in {type(one) for one in objects}:
+        mine = [one for one in objects if type(one) is model]
+        (key,) = model.__mapper__.primary_key
+        found = select(model).where(key.in_([getattr(one, key.name) for one in mine])).execution_options(populate_existing=True)
+        session.scalars(found.options(*(selectinload(getattr(model, r.key)) for r in model.__mapper__.relationships))).all()
 
 
 def _complete(session: Session, matches: Mapping[str, str], values: Mapping[str, BurstValue]) -> None:

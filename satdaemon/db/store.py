@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from satdaemon.config import Settings, load
+from satdaemon.db.models import Point, PointSeries, PointsVersion
 from satdaemon.db.session import READ_ONLY, open_engine
 from satdaemon.errors import DatabaseUnavailable
 
@@ -47,15 +48,21 @@ class Store:
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
         """A session that commits at the end, or rolls back on an error. Its objects stay usable afterwards."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with Session(self.engine, binds=self._binds(self.points_engine), expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def read_scope(self) -> Iterator[Session]:
         """A session that only reads and never waits for a writer."""
-        engine = self.engine.execution_options(**{READ_ONLY: True})
-        with Session(engine, expire_on_commit=False) as session:
+        engine, points = (e.execution_options(**{READ_ONLY: True}) for e in (self.engine, self.points_engine))
+        with Session(engine, binds=self._binds(points), expire_on_commit=False) as session:
             yield session
+
+    def _binds(self, points: Engine) -> dict[Any, Any]:
+        """The points tables are read and written where they are."""
+        if self.points_engine is self.engine:
+            return {}
+        return dict.fromkeys((PointsVersion, Point, PointSeries), points)
 
     def write(self, work: Callable[[Session], _T], *, tries: int = 6) -> _T:
         """Run `work` in one transaction; again where the database restarted, or broke a deadlock.
