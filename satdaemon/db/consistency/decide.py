@@ -61,7 +61,7 @@ def decide(kind: RowKind, place: Place, verdicts: Mapping[int, Verdict]) -> Deci
         return _back(kind, place, best, claim, verdicts)
     old = next((n for n in range(1, claim + 1) if verdicts[n].state is State.OUTDATED), None)
     if old is not None and place.status not in _HAS:
-        return Decision(Place(old, _S.WAITING), verdicts[old].why)
+        return Decision(Place(_first_to_make(old, verdicts), _S.WAITING), verdicts[old].why)
     if place.status is _S.RUNNING:
         return Decision(Place(place.stage, _S.WAITING), "marked running without a job")
     if place.status is _S.STALE and place.stale_from is not None:
@@ -85,7 +85,7 @@ def _forward(kind: RowKind, place: Place, best: int, verdicts: Mapping[int, Verd
     outdated = [n for n in range(1, best + 1) if verdicts[n].state is State.OUTDATED]
     name = STAGES_OF[kind][best - 1]
     if outdated:
-        after = Place(best, _S.STALE, outdated[0])
+        after = Place(best, _S.STALE, _first_to_make(outdated[0], verdicts))
         return None if after == place else Decision(after, f"{name} is there; {verdicts[outdated[0]].why}")
     if place.stage == best and place.status in (_S.DONE, _S.DONE_WITH_WARNINGS):
         return None
