@@ -81,7 +81,7 @@ def reprocess(
     settings = load(config)
     SatDaemonController(settings).set_frame_reprocess(frame_id, switch is Switch.ON)
     rows = staleness.stale(Database(settings), [frame_id])
-    what = f"; {len(rows)} rows are stale, {_cost_text(rows)}" if rows else "; nothing is stale"
+    what = f"; stale: {_count(len(rows), 'row')}, {_cost_text(rows)}" if rows else "; nothing is stale"
     typer.echo(f"{frame_id}: reprocessing {switch.value}{what}")
 
 
@@ -90,7 +90,8 @@ def _progress(quiet: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("[bold]frames"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=make_console(), transient=True, disable=quiet) as bars:
+    console = make_console()
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
         bar = bars.add_task("", total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
 
@@ -131,10 +132,12 @@ def _show(rows: Sequence[StaleRow], every: bool) -> None:
         table.add_row(frame_id, shown, stage, f"{since:%Y-%m-%d %H:%M}", _hours(some), again, reason)
     make_console().print(table)
     counts = Counter(row.frame_id for row in rows if not row.allowed)
-    typer.echo(f"{len(rows)} rows stale in {len({row.frame_id for row in rows})} frames: {_cost_text(rows)}")
+    frames = len({row.frame_id for row in rows})
+    typer.echo(f"{_count(len(rows), 'row')} stale in {_count(frames, 'frame')}: {_cost_text(rows)}")
     if counts:
-        typer.echo("to have them made again: " + ", ".join(f"satdaemon frame reprocess {f} on" for f in sorted(counts)[:3])
-                   + (f" and {len(counts) - 3} frames more" if len(counts) > 3 else ""))  # fmt: skip
+        shown = ", ".join(f"satdaemon frame reprocess {frame_id} on" for frame_id in sorted(counts)[:3])
+        more = f", and {_count(len(counts) - 3, 'frame')} more" if len(counts) > 3 else ""
+        typer.echo(f"to have them made again: {shown}{more}")
 
 
 def _together(name: str, days: Sequence[str]) -> str:
@@ -158,8 +161,12 @@ def _cost(rows: Sequence[StaleRow]) -> dict[str, Any]:
 
 def _cost_text(rows: Sequence[StaleRow]) -> str:
     cost = _cost(rows)
-    unknown = f", and {cost['rows_of_unknown_cost']} rows of unknown cost" if cost["rows_of_unknown_cost"] else ""
-    return f"{cost['jobs']} jobs, about {cost['cpu_h']:.3g} CPU-h{unknown}, {cost['bytes'] / 1e9:.3g} GB of products"
+    unknown = f", and {_count(cost['rows_of_unknown_cost'], 'row')} of unknown cost" if cost["rows_of_unknown_cost"] else ""
+    return f"{_count(cost['jobs'], 'job')}, about {cost['cpu_h']:.3g} CPU-h{unknown}, {cost['bytes'] / 1e9:.3g} GB of products"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _hours(rows: Sequence[StaleRow]) -> str:
