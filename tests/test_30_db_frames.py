@@ -9,7 +9,7 @@ import pytest
 import shapely
 from frames_made import FRAME, add_file, add_orbit, bursts, days, make_frame, plan, run_all, step
 
-from satdaemon.db import Burst, Database, File, Frame, Ifg, Master, PendingJob, Product, RsarIfg, RunningJob, jobs
+from satdaemon.db import Burst, Database, File, Frame, Ifg, Master, PendingJob, Product, RsarIfg, RunningJob, consistency, jobs
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.frame_choice import by_polygon
 from satdaemon.db.frame_edit import edit_bursts, plan_edit
@@ -251,6 +251,7 @@ def test_other_bursts_mean_new_images_and_nothing_is_lost_without_asking(databas
     for row in (*database.query(Ifg), *database.query(Master)):
         assert (row.stage, row.status) == (Stage.SLC, ProcStatus.WAITING)
     assert {(row.stage, row.status) for row in database.query(RsarIfg)} == {(Stage.COHERENCE, ProcStatus.WAITING)}
+    assert consistency.check(database).rows == []  # what stands on disk is no news
     titles = run_all(database, product=True)
     assert not [t for t in titles if t.startswith("download")]
     assert sum(t.startswith("slc") for t in titles) == 4
