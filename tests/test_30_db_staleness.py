@@ -183,7 +183,7 @@ def test_a_file_of_other_contents_counts_and_another_algorithm_or_a_missing_file
         ("coherence", {"max_siblings": 40}, {"pairs": 1, "master": 4}),
         ("timeseries", {"seasonal": False}, {"master": 5}),
         ("ingest", {"min_temporal_coherence": 0.3}, {"master": 6}),
-        ("satsar", {"esd_min_coherence": 0.4}, {"dates": 3, "pairs": 1, "master": 3}),
+        ("satsar", {"esd_min_coherence": 0.4}, {"dates": 3, "pairs": 1, "master": 4}),
     ],
 )
 def test_a_changed_setting(db: Database, section: str, values: dict[str, object], rows: dict[str, int]) -> None:

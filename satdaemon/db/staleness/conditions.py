@@ -28,7 +28,9 @@ _FOR_SIBLINGS = frozenset(
     {"window_az", "window_rg", "amplitude_ratio", "dispersion_tolerance", "min_siblings", "max_siblings", "min_dates"}
 )
 _FOR_PAIRS = frozenset({"threshold", "false_alarm", "min_looks", "remove_fringes"})
+_FOR_DATES = frozenset({"esd_cell_lines", "esd_cell_samples", "esd_min_coherence", "esd_max_shift_px", "esd_max_sd_px"})
 _UNUSED: dict[tuple[RowKind, Stage], frozenset[str]] = {
+    (RowKind.MASTER, Stage.SATSAR): _FOR_DATES,
     (RowKind.MASTER, Stage.COHERENCE): _FOR_PAIRS,
     (RowKind.RSAR_IFG, Stage.COHERENCE): _FOR_SIBLINGS,
 }
