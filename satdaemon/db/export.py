@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import shapely
 from sqlalchemy import ColumnElement, func, select
@@ -182,11 +183,11 @@ def _burst_columns(session: Session, among: ColumnElement[bool]) -> list[list[An
     found = [
         (
             row.id, row.track, row.orbit_direction, row.swath, row.anx, row.esa_id, ",".join(frames[row.id]) or None,
-            len(frames[row.id]), *files.get(row.id, none), _wkb(row.geometry),
+            len(frames[row.id]), *files.get(row.id, none),
         )
         for row in rows
     ]  # fmt: skip
-    return [list(column) for column in zip(*found, strict=True)]
+    return [*(list(column) for column in zip(*found, strict=True)), _all_wkb([row.geometry for row in rows])]
 
 
 def _batch(columns: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
@@ -199,3 +200,13 @@ def _wkb(shape: Any) -> bytes | None:
         return None
     parts = [p for part in shapely.get_parts(rolled(shape)) for p in shapely.get_parts(part) if p.geom_type == "Polygon"]
     return bytes(shapely.to_wkb(shapely.MultiPolygon(parts)))
+
+
+def _all_wkb(shapes: Sequence[Any]) -> list[bytes | None]:
+    """`_wkb` of many polygons; all at once but the few that are missing or reach beyond the 180th meridian."""
+    array = np.array([*shapes, None], dtype=object)[:-1]  # the None keeps NumPy from looking into the shapes
+    simple = (shapely.get_type_id(array) == shapely.GeometryType.POLYGON) & (shapely.bounds(array)[:, 2] <= 180)
+    found: list[bytes | None] = [None if done else _wkb(shape) for done, shape in zip(simple, shapes, strict=True)]
+    for place, wkb in zip(np.flatnonzero(simple), shapely.to_wkb(shapely.multipolygons(array[simple][:, None])), strict=True):
+        found[place] = wkb
+    return found
