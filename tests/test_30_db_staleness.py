@@ -451,3 +451,17 @@ def test_finish_is_the_helper_that_real_jobs_resemble(db: Database) -> None:
     finish(db, grant)
     (product,) = db.query(Product, stage="download", key=key(LAST))
     assert "POEORB" in str(product.orbit) and not product.restituted
+
+
+def test_several_look_at_once(db: Database) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    orbit(db, LAST)
+    databases = [Database(db.settings) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        moved = [change for found in pool.map(mark, databases) for change in found]
+    rows = [(change.kind, change.row_id) for change in moved]
+    assert len(set(rows)) == len(stale_names(db)) == 4
+    assert mark(db) == [] and len(db.query(StaleProduct)) == 3 + 2 * 2 + 2
+    for one in databases:
+        one.close()
