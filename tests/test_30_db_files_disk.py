@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import zip_readers
+from databases import make_settings
 from simulated import index_of, small_archive, zip_of
 from sqlalchemy import text
 
@@ -354,6 +356,38 @@ def test_watching_sees_new_files_survives_trouble_and_ends_when_asked(database: 
     files.watch_files(database, None, interval_s=0.05, stop=stop, told=told, trouble=trouble, checksum=False)
     assert sum(r.added for r in turns) == 3 and sum(r.missing for r in turns) == 0
     assert len(troubles) == 1 and "expected a directory" in troubles[0]
+
+
+def ingest_slowly(url: str, root: Path) -> None:
+    """Body of a process that is killed."""
+    db = Database(make_settings(root, url))
+    files.ingest_files(db, workers=2, checksum=False, read=zip_readers.slow)
+
+
+def children(pid: int) -> set[int]:
+    return {int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def test_a_killed_ingest_leaves_no_process_and_the_next_run_goes_on(
+    database: Database, database_url: str, data: Path, tmp_path: Path
+) -> None:
+    for index in range(9):
+        put(data, index)
+    process = multiprocessing.get_context("spawn").Process(target=ingest_slowly, args=(database_url, tmp_path))
+    process.start()
+    assert process.pid is not None
+    until = time.monotonic() + 120
+    while not (data / "first").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    readers = children(process.pid)
+    assert len(readers) >= 2
+    process.kill()
+    process.join()
+    while any(Path(f"/proc/{pid}").exists() for pid in readers) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert [pid for pid in readers if Path(f"/proc/{pid}").exists()] == []
+    report = files.ingest_files(database, checksum=False)
+    assert report.added + report.unchanged == len(states(database)) == 9
 
 
 def test_nothing_new_tells_the_planner_nothing(database: Database, data: Path) -> None:

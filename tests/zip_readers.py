@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def contradicting(path: Path) -> SafeProduct:
     """A product that no row of the database can hold, where the name says so."""
     product = read_product(path)
     return replace(product, orbit_direction="X") if "20210404" in path.name else product
+
+
+def slow(path: Path) -> SafeProduct:
+    """A disk that takes its time after the first file."""
+    marker = path.parent / "first"
+    if marker.exists():
+        time.sleep(60)
+    marker.touch()
+    return read_product(path)
 
 
 def failing_disk(path: Path) -> SafeProduct:

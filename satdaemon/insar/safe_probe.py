@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import signal
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +20,8 @@ from satdaemon.errors import SatDaemonError
 from satdaemon.insar.safe import SafeProduct, read_product
 
 CHUNK = 1 << 22
-WORTH_A_PROCESS = 8
-"""Fewer files are read faster than a process starts."""
+WORTH_FILES, WORTH_BYTES = 8, 2**30
+"""Fewer and smaller files are read faster than processes start (about a second)."""
 SETTLE_S = 60.0
 """A zip without an end that was written to within this time may still be growing."""
 Reader = Callable[[Path], SafeProduct]
@@ -84,7 +86,7 @@ def probe_all(
         A function of a module: it goes to other processes.
     """
     work = partial(probe, checksum=checksum, settle_s=settle_s, read=read)
-    if workers <= 1 or len(paths) < WORTH_A_PROCESS:
+    if workers <= 1 or not _worth_processes(paths, checksum):
         for path in paths:
             if stop():
                 return
@@ -132,14 +134,29 @@ def _alone(work: Callable[[Path], Probe], path: Path) -> Probe:
         return Probe(path, stat.st_size, stat.st_mtime_ns, problem=reason)
 
 
+def _worth_processes(paths: Sequence[Path], checksum: bool) -> bool:
+    if len(paths) < 2 or len(paths) >= WORTH_FILES:
+        return len(paths) >= WORTH_FILES
+    return checksum and sum(path.stat().st_size for path in paths if path.exists()) >= WORTH_BYTES
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # A fork would share the connection of the database; a signal to the group is for the one who asked.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals_to_the_parent)
+    # A fork would share the connection of the database.
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_the_parent)
 
 
-def _leave_signals_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _follow_the_parent() -> None:
+    """Signals to the process group are for the parent, which ends its readers in order; where it is killed, end too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_after_the_parent, daemon=True).start()
+
+
+def _end_after_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _sha256(path: Path) -> str:
