@@ -8,8 +8,23 @@ from pathlib import Path
 import pytest
 import shapely
 from frames_made import FRAME, add_file, add_orbit, bursts, days, make_frame, plan, run_all, step
+from points_made import show_points, write_points
 
-from satdaemon.db import Burst, Database, File, Frame, Ifg, Master, PendingJob, Product, RsarIfg, RunningJob, consistency, jobs
+from satdaemon.db import (
+    Burst,
+    Database,
+    File,
+    Frame,
+    Ifg,
+    Master,
+    PendingJob,
+    Product,
+    RsarIfg,
+    RunningJob,
+    consistency,
+    jobs,
+    points,
+)
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.frame_choice import by_polygon
 from satdaemon.db.frame_edit import edit_bursts, plan_edit
@@ -390,3 +405,15 @@ def test_a_deleted_frame_takes_rows_and_leaves_files(database: Database) -> None
     insert_bursts(database, bursts())
     database.make_new_frame_using_burstlist(IDS, "132A_EMPTY")
     assert str(delete_frame(database, "132A_EMPTY")) == ""
+
+
+def test_points_go_with_their_frame(database: Database, tmp_path: Path) -> None:
+    insert_bursts(database, bursts())
+    for frame_id in (FRAME, "132A_OTHER"):
+        database.make_new_frame_using_burstlist(IDS, frame_id)
+        write_points(tmp_path / frame_id, 40, 5)
+        show_points(database, frame_id, tmp_path / frame_id)
+    with pytest.raises(NeedsConfirmation, match="deleting it loses 40 points"):
+        delete_frame(database, FRAME)
+    delete_frame(database, FRAME, confirm=True)
+    assert points.versions(database, FRAME) == [] and len(points.versions(database, "132A_OTHER")) == 1

@@ -154,6 +154,8 @@ def _apply(session: Session, plan: EditPlan, who: str) -> None:
     drop_orphaned_keys(session)
     kept = {row.id: row for row in frame.bursts if row.id not in plan.dropped}
     kept |= {row.id: row for row in session.scalars(select(Burst).where(Burst.id.in_(plan.added)))}
+    if not kept:
+        raise RequestError(f"frame {frame.id}: expected at least one burst to be left, got none")
     frame.bursts = list(kept.values())
     frame.geometry = outline(row.geometry for row in kept.values())
     session.flush()
