@@ -55,8 +55,10 @@ def test_a_sites_own_program_counts_by_its_command_and_may_look_at_any_key() -> 
     settings = settings.model_copy(update={"unwrap": mine})
     assert command_of(settings, Stage.UNWRAP) == mine.command and command_of(settings, Stage.SLC) is None
     assert program_of(settings, Stage.UNWRAP, None) == ("unwrap", "")
-    names = names_playing(settings, RowKind.RSAR_IFG, Stage.UNWRAP)
-    assert playing(names, {"site_key": 1, "min_coverage": 0.5, "max_gap_m": 9}) == {"site_key": 1, "max_gap_m": 9}
+    assert playing(settings, RowKind.RSAR_IFG, Stage.UNWRAP, {"site_key": 1, "min_coverage": 0.5, "max_gap_m": 9}) == {
+        "site_key": 1,
+        "max_gap_m": 9,
+    }
     other = Expected({"command": "new", "settings": {"site_key": 1}}, ("unwrap", ""), frozenset({"max_gap_m"}), None)
     given_ = {"command": "old", "settings": {"max_gap_m": 9, "other_key": 2}, "processor": "unwrap", "processor_version": ""}
     assert changed_conditions(given_, other, Stage.UNWRAP) == [

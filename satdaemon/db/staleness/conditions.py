@@ -60,9 +60,14 @@ def names_playing(settings: Settings, kind: RowKind, stage: Stage) -> frozenset[
     return frozenset(type(settings.stage(stage)).model_fields) - COMMON - GATES - _UNUSED.get((kind, stage), frozenset())
 
 
-def playing(names: frozenset[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the settings that a processor is given which its product depends on."""
+def counting(names: frozenset[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings `given` to a processor that `names_playing` says."""
     return {name: value for name, value in given.items() if (name not in GATES if names is None else name in names)}
+
+
+def playing(settings: Settings, kind: RowKind, stage: Stage, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings `given` to a processor that its product depends on."""
+    return counting(names_playing(settings, kind, stage), given)
 
 
 def command_of(settings: Settings, stage: Stage) -> str | None:
@@ -104,7 +109,7 @@ def recorded(
     if stage is Stage.DOWNLOAD:
         return {}
     kept: dict[str, Any] = {
-        "settings": playing(names_playing(settings, kind, stage), given),
+        "settings": playing(settings, kind, stage, given),
         "polarisation": settings.parameters.polarisation,
     }
     if (command := command_of(settings, stage)) is not None:

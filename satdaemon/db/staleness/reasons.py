@@ -16,9 +16,9 @@ from satdaemon.db.staleness.conditions import (
     GATES,
     ON_FRAME_GRID,
     Processors,
+    counting,
     digest,
     names_playing,
-    playing,
     program_of,
     recorded,
     stage_settings,
@@ -63,7 +63,7 @@ def changed_conditions(given: Mapping[str, Any], now: Expected, stage: Stage) ->
         return _program(given, now.program)
     reasons = []
     if "settings" in given:
-        before = playing(now.names, given["settings"])
+        before = counting(now.names, given["settings"])
         reasons += _settings(before, now.values.get("settings", {}), now)
     names = ["polarisation", "command", *(["master"] if stage in ON_FRAME_GRID else [])]
     for name in names:
