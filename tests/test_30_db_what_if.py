@@ -10,7 +10,7 @@ import pytest
 from frames_made import FRAME, add_file, bursts, ifg, make_frame, master_date, plan, run_all, step
 from sqlalchemy import select
 
-from satdaemon.db import Database, Frame, Ifg, JobEvent, PendingJob, Product, RsarIfg, jobs
+from satdaemon.db import Database, Frame, Ifg, JobEvent, Product, RsarIfg, jobs
 from satdaemon.db.effects import Effects
 from satdaemon.db.models import Base
 from satdaemon.db.what_if import FrameChange, change_frame, what_if
@@ -220,11 +220,21 @@ def test_what_cannot_be_done_says_why(database: Database) -> None:
         what_if(database, FRAME, FrameChange(master=other))
 
 
-def test_a_master_is_asked_about_though_jobs_run_and_then_refused(database: Database) -> None:
+def test_a_retired_frame_may_be_asked_about_and_is_not_changed(database: Database) -> None:
+    make_frame(database, 3)
+    database.update(Frame, {"retired_utc": datetime(2024, 1, 1, tzinfo=UTC)}, id=FRAME)
+    found = what_if(database, FRAME, FrameChange({"previous": 1}))
+    assert not found.effects.make and any("retired" in note for note in found.notes)
+    with pytest.raises(RequestError, match="retired on 2024-01-01; restore it"):
+        change_frame(database, FRAME, FrameChange({"previous": 1}), who="ada")
+
+
+def test_what_running_jobs_hold_is_not_changed(database: Database) -> None:
     dates = make_frame(database, 4)
     plan(database)
     jobs.grant_pass(database)
     other = next(d for d in dates if d != master_date(database))
     with pytest.raises(RequestError, match="expected no running jobs"):
         what_if(database, FRAME, FrameChange(master=other))
-    assert database.query(PendingJob) is not None
+    with pytest.raises(RequestError, match="a running job holds it"):
+        what_if(database, FRAME, FrameChange(exclude=((other, None),), reason="snow"))

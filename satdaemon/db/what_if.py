@@ -78,6 +78,12 @@ def change_frame(db: Store, frame_id: str, change: FrameChange, *, who: str, con
     """
 
     def work(store: Store) -> FramePlan:
+        with store.read_scope() as session:
+            retired = row_of(session, frame_id).retired_utc
+        if retired is not None:
+            raise RequestError(
+                f"frame {frame_id}: expected one that is processed, got one retired on {retired:%Y-%m-%d}; restore it"
+            )
         plan = _do(store, frame_id, change, who)
         if plan.effects.loses_work and not confirm:
             raise NeedsConfirmation(_question(plan), plan.effects)
