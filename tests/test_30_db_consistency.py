@@ -358,6 +358,8 @@ def test_leftovers_are_found_and_deleted_by_name_only(database: Database, known:
     (outside / "thing").write_text("x")
     link = root / FRAME / "link"
     link.symlink_to(outside)
+    odd.append(known[Stage.SATSAR, f"{days(DATES)[0]:%Y%m%d}"] / "image.tif.aux.xml")
+    odd[-1].write_text("x")
     found = check(database)
     assert kinds(found) == {Kind.UNEXPECTED, Kind.NO_FRAME, Kind.HALF_WRITTEN, Kind.ORPHANED}
     assert {f.path for f in found.problems} == {*odd, link} and all(f.deletable for f in found.problems)
@@ -367,8 +369,8 @@ def test_leftovers_are_found_and_deleted_by_name_only(database: Database, known:
         with pytest.raises(RequestError, match="expected a path that this check reports"):
             delete_paths(database, found, [odd[0], wrong])
     assert odd[0].exists()
-    assert delete_paths(database, found, [*odd[:3], link]) == [*odd[:3], link]
-    assert not any(p.exists() for p in odd[:3]) and all(p.exists() for p in odd[3:])
+    assert delete_paths(database, found, [*odd[:3], odd[-1], link]) == [*odd[:3], odd[-1], link]
+    assert not any(p.exists() for p in (*odd[:3], odd[-1])) and all(p.exists() for p in odd[3:-1])
     assert (outside / "thing").exists() and not link.is_symlink()
 
 

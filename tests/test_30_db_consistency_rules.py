@@ -162,6 +162,23 @@ def test_a_product_json_of_another_form_is_no_witness(tmp_path: Path) -> None:
     assert look(place).state is State.BAD
 
 
+def test_what_viewers_leave_is_no_damage(tmp_path: Path) -> None:
+    place = satsar(tmp_path)
+    record = recorded(place)
+    (place / "image.tif.aux.xml").write_text("<PAMDataset/>")
+    (place / "notes.txt").write_text("nice")
+    for deep in (False, True):
+        for verdict in (look(place, record, deep=deep), look(place, deep=deep)):
+            assert verdict.state is State.VALID and verdict.extras == ("image.tif.aux.xml", "notes.txt"), verdict.why
+            assert (verdict.files, verdict.bytes) == (record.files, record.bytes)
+            assert verdict.checksum in (UNMEASURED, record.checksum)
+    (place / "image.tif.aux.xml").unlink()
+    (place / "product.json").write_text("{}")
+    bare = recorded(place)
+    (place / "image.tif.ovr").write_text("x")
+    assert look(place, bare).state is State.VALID and look(place, bare).extras == ("image.tif.ovr",)
+
+
 def test_another_master_or_program_than_recorded_is_told(tmp_path: Path) -> None:
     place = satsar(tmp_path)
     assert look(place, recorded(place, processor_version="2")).state is State.BAD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,16 @@ class Measured:
     checksum: str
 
 
-def measure(directory: Path) -> Measured:
-    """Count the files and bytes of a product, and digest names, sizes and contents. The place plays no part."""
+def measure(directory: Path, without: Collection[str] = ()) -> Measured:
+    """Count the files and bytes of a product, and digest names, sizes and contents. The place plays no part.
+
+    `without`: names relative to the directory of files that are none of the product's.
+    """
     total, count = 0, 0
     whole = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        if path.relative_to(directory).as_posix() in without:
+            continue
         contents = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(CHUNK):

@@ -91,13 +91,12 @@ def check_frame(
     mark_outdated(verdicts)
     after = snapshot.read(db, frame_id)
     kinds = {key: row.kind for row in after.rows for key in row.keys().values()}
-    new = recovered(db.settings, frame_id, verdicts, before.records, kinds)
+    new = recovered(frame_id, verdicts, before.records, kinds)
     report = Report(frames=1, products=len(verdicts), bytes=sum(v.bytes for v in verdicts.values()))
     moving = _in_motion(before, after)
     for row in after.rows:
         if row.row_key in moving:
-            if row.row_key in after.live:
-                report.findings.append(findings.in_motion(row, moving[row.row_key]))
+            report.findings.append(findings.in_motion(row, moving[row.row_key]))
             continue
         mine = {number: verdicts.get(key) or _missing(db, frame_id, *key) for number, key in row.keys().items()}
         decision = decide(row.kind, row.place, mine)

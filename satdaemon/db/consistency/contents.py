@@ -22,6 +22,7 @@ UNMEASURED = "unknown"
 OF_MASTER = tuple(s for s in Stage if s not in (Stage.DOWNLOAD, Stage.SLC))
 """Stages whose products hold for one master only."""
 _IN_ZARR = ".zarr/"
+_BY_VIEWERS = (".aux.xml", ".ovr", ".DS_Store", "Thumbs.db")
 
 
 class State(StrEnum):
@@ -49,6 +50,8 @@ class Verdict:
     files: int = 0
     bytes: int = 0
     checksum: str = UNMEASURED
+    extras: tuple[str, ...] = ()
+    """Files in it that are none of the product's."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Its product.json; empty where it has none of our form."""
 
@@ -94,10 +97,10 @@ def examine(path: Path, expected: Expected, *, deep: bool) -> Verdict:
 
 def _examine(found: Verdict, expected: Expected, deep: bool) -> None:
     sizes = dict(files_below(found.path))
-    found.files, found.bytes = len(sizes), sum(sizes.values())
     if METADATA in sizes:
         about = read_json(found.path / METADATA)
         found.about = about if _is_ours(about) else {}
+    _count(found, expected.record, sizes)
     _identity(found.about, expected)
     if expected.stage in OF_MASTER and found.about.get("master_date", expected.master) != expected.master:
         found.state = State.OTHER_MASTER
@@ -110,7 +113,20 @@ def _examine(found: Verdict, expected: Expected, deep: bool) -> None:
         _as_recorded(found, expected.record, deep)
     _readable(found, sizes, deep)
     if found.is_news and deep:
-        found.checksum = products.measure(found.path).checksum
+        found.checksum = products.measure(found.path, found.extras).checksum
+
+
+def _count(found: Verdict, record: Product | None, sizes: dict[str, int]) -> None:
+    """Count files and bytes. What is not the product's is taken out of `sizes`: people open rasters, and viewers leave files."""
+    found.files, found.bytes = len(sizes), sum(sizes.values())
+    if record is not None and (found.files, found.bytes) == (record.files, record.bytes):
+        return
+    listed = _listed(found.about)
+    own = {METADATA, *listed}
+    strange = [n for n in sizes if n not in own and not any(n.startswith(f"{store}/") for store in listed)] if listed else []
+    found.extras = tuple(strange or [n for n in sizes if n.endswith(_BY_VIEWERS)])
+    for name in found.extras:
+        found.files, found.bytes = found.files - 1, found.bytes - sizes.pop(name)
 
 
 def _identity(about: Mapping[str, Any], expected: Expected) -> None:
@@ -163,7 +179,7 @@ def _differs(found: Verdict, record: Product, deep: bool) -> str | None:
     if other:
         return f"its product.json has other settings than the record: {', '.join(other)}"
     if deep:
-        found.checksum = products.measure(found.path).checksum
+        found.checksum = products.measure(found.path, found.extras).checksum
         if record.checksum not in (UNMEASURED, found.checksum):
             return "its contents are not those recorded (checksum)"
     return None

@@ -36,6 +36,9 @@ def of_row(
     """Findings on a row and its products, and what the fix does to the rows of `products`."""
     for number, (stage, key) in row.keys().items():
         verdict, record = verdicts[number], records.get((stage, key))
+        for name in verdict.extras if verdict.serves else ():
+            what = "none of the product's files"
+            report.findings.append(_deletable(Kind.UNEXPECTED, what, row.frame_id, verdict.path / name))
         if verdict.state is State.MISSING:
             if record is not None:
                 _gone(report, row, stage, key, verdict, record)
@@ -61,7 +64,8 @@ def of_directory(
     for (stage, key), path in sorted(found.products.items()):
         if (stage, key) not in mine and path.is_dir():
             what = f"the frame has no {'pair' if '_' in key else 'date' if key != 'frame' else 'master'} {key}"
-            report.findings.append(_deletable(Kind.ORPHANED, what, frame_id, path, stage, key))
+            remedy = "" if "_" in key else "if it is the frame's: ingest-files, frame fill, and check again; else delete it"
+            report.findings.append(_deletable(Kind.ORPHANED, what, frame_id, path, stage, key, remedy))
     for stage, key in sorted(set(before.records) - set(mine) - set(found.products)):
         # Its date or pair has left the frame, and the product with it.
         record = before.records[stage, key]
@@ -184,9 +188,6 @@ def _other_master(report: Report, frame: Snapshot, verdicts: Mapping[ProductKey,
     count = sum(v.state is State.OTHER_MASTER for v in verdicts.values())
     what = f"all {count} products from satsar on were made for the master {other}, the frame's is {frame.master}"
     remedy = f"satdaemon frame master {frame.frame_id} {other}, and check again; else they are made anew"
-    report.findings.append(Finding(Kind.OTHER_MASTER, what, frame.frame_id, path=verdicts_root(verdicts), remedy=remedy))
-
-
-def verdicts_root(verdicts: Mapping[ProductKey, Verdict]) -> Path | None:
-    """The frame's directory, of any of its products."""
-    return next((v.path.parent.parent for v in verdicts.values()), None)
+    note = frame.master_by_user  # somebody has just changed it: they are made anew one by one
+    place = next(v.path.parent.parent for v in verdicts.values())
+    report.findings.append(Finding(Kind.OTHER_MASTER, what, frame.frame_id, path=place, remedy=remedy, note=note))

@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from satdaemon.config import Settings
 from satdaemon.db import products
 from satdaemon.db.consistency.contents import OF_MASTER, State, Verdict
 from satdaemon.db.consistency.formats import read_json
 from satdaemon.db.models import Product
-from satdaemon.db.staleness.conditions import playing
 from satdaemon.status import RowKind, Stage
 
 ProductKey = tuple[Stage, str]
@@ -37,7 +35,6 @@ def mark_outdated(verdicts: Mapping[ProductKey, Verdict]) -> None:
 
 
 def recovered(
-    settings: Settings,
     frame_id: str,
     verdicts: Mapping[ProductKey, Verdict],
     records: Mapping[ProductKey, Product],
@@ -55,7 +52,7 @@ def recovered(
     order = list(Stage)
     for (stage, key), verdict in sorted(news, key=lambda n: (n[1].made_utc or _LONG_AGO, order.index(n[0][0]), n[0][1])):
         given = {role: prints.get((s, k)) for role, s, k in _roles(verdict.about, by_place)}
-        inputs = _made_from(settings, kinds[stage, key], stage, verdict, given)
+        inputs = _made_from(stage, verdict, given)
         said = verdict.about.get("processor", {})
         columns: dict[str, Any] = {
             "frame_id": frame_id, "stage": stage.value, "key": key, "kind": kinds[stage, key].value, "path": str(verdict.path),
@@ -66,6 +63,7 @@ def recovered(
         }  # fmt: skip
         if stage is Stage.DOWNLOAD:
             columns["orbit"] = " ".join(inputs["orbit"]) or None
+            columns["restituted"] = "RESORB" in " ".join(inputs["orbit"])
         prints[stage, key] = columns["fingerprint"]
         found[stage, key] = columns
     return found
@@ -84,9 +82,7 @@ def _roles(about: Mapping[str, Any], by_place: Mapping[str, ProductKey]) -> Iter
             yield role, Stage(parts[0]), parts[1]
 
 
-def _made_from(
-    settings: Settings, kind: RowKind, stage: Stage, verdict: Verdict, prints: Mapping[str, str | None]
-) -> dict[str, Any]:
+def _made_from(stage: Stage, verdict: Verdict, prints: Mapping[str, str | None]) -> dict[str, Any]:
     about = verdict.about
     said = about.get("processor", {})
     inputs: dict[str, Any] = {
@@ -102,7 +98,7 @@ def _made_from(
         inputs["orbit"] = sorted(Path(p).name for p in products.orbit_of(verdict.path).get("paths", []))
         return inputs
     if isinstance(about.get("settings"), dict):
-        inputs["settings"] = playing(settings, kind, stage, about["settings"])
+        inputs["settings"] = about["settings"]
     if "master_date" in about and stage in OF_MASTER:
         inputs["master"] = about["master_date"]
     return inputs

@@ -57,6 +57,7 @@ class Snapshot:
     attempts: set[str] = field(default_factory=set)
     """Names of the attempt directories of running jobs."""
     master: date | None = None
+    master_by_user: bool = False
 
 
 def read(db: Store, frame_id: str) -> Snapshot:
@@ -65,10 +66,11 @@ def read(db: Store, frame_id: str) -> Snapshot:
         retired = session.get_one(Frame, frame_id).retired_utc is not None
         rows = [row for kind in RowKind for row in rows_of(session, kind, MODEL_OF[kind].frame_id == frame_id)]
         records = session.scalars(select(Product).where(Product.frame_id == frame_id)).all()
-        master = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
+        master = session.execute(select(Master.date, Master.chosen_by).where(Master.frame_id == frame_id)).first()
         known = {(Stage(p.stage), p.key): p for p in records}
         live, attempts = live_rows(session, RunningJob.frame_id == frame_id, PendingJob.frame_id == frame_id)
-        return Snapshot(frame_id, retired, rows, known, live, attempts, master)
+        day, chosen_by = (None, None) if master is None else master
+        return Snapshot(frame_id, retired, rows, known, live, attempts, day, chosen_by == "user")
 
 
 def rows_of(session: Session, kind: RowKind, *conditions: Any) -> list[Row]:
