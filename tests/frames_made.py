@@ -75,6 +75,15 @@ def add_orbit(db: Database, day: date, platform: str = "S1A") -> Path:
     return path
 
 
+def add_dates(db: Database, shown: Sequence[Sequence[BurstValue]]) -> list[date]:
+    """A file and an orbit for each date, which shows the bursts given; the dates."""
+    found = days(len(shown))
+    for day, some in zip(found, shown, strict=True):
+        add_file(db, datetime(day.year, day.month, day.day, 6, 14, tzinfo=UTC), some)
+        add_orbit(db, day)
+    return found
+
+
 def make_frame(db: Database, dates: int = 6, *, on: bool = True, frame_id: str = FRAME) -> list[date]:
     """A frame of six bursts with so many dates, its rows made, switched on and claimed."""
     values, found = bursts(), days(dates)

@@ -95,6 +95,8 @@ def by_polygon(session: Session, shape: Any, track: int | None = None, direction
     Raises RequestError where no burst lies there, and, where track and pass are not given and several show it,
     one that lists them.
     """
+    if direction not in (None, "A", "D"):
+        raise RequestError(f"pass: expected A (ascending) or D (descending), got {direction!r}")
     found = tracks_at(session, shape)
     wanted = {key: bursts for key, bursts in found.items() if track in (None, key[0]) and direction in (None, key[1])}
     if not wanted:
