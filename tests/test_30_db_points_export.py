@@ -31,7 +31,7 @@ def made(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """3000 points; pieces of 700, so that every format is written in several."""
     product = write_points(tmp_path / "p", 3000, 7, unknown=("velocity",))
     show_points(database, FRAME, tmp_path / "p")
-    module = sys.modules["satdaemon.db.points.export"]
+    module = sys.modules["satdaemon.db.points.exports"]
     monkeypatch.setattr(module, "PIECE", 700)
     return product
 

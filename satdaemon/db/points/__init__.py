@@ -1,14 +1,14 @@
 """Points, versioned a frame: loaded unseen, then shown whole; and what readers ask of them."""
 
-from satdaemon.db.points.export import PointsExport, export
+from satdaemon.db.points.activation import activate, activate_of_job
+from satdaemon.db.points.exports import PointsExport, export
 from satdaemon.db.points.load import load_version
 from satdaemon.db.points.mean import MeanSeries, mean_series
 from satdaemon.db.points.partitions import make_partitions
 from satdaemon.db.points.places import distance_m
-from satdaemon.db.points.prune import orphaned, prune, removable
+from satdaemon.db.points.pruning import orphaned, prune, removable
 from satdaemon.db.points.read import ManySeries, Series, in_box, in_polygon, nearest, series, series_of
 from satdaemon.db.points.shown import Points, Quality, version_of, versions
-from satdaemon.db.points.versions import activate, activate_of_job
 
 __all__ = [
     "ManySeries",

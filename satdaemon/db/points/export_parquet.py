@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-from satdaemon.db.points.export import About
+from satdaemon.db.points.exports import About
 from satdaemon.db.points.fields import FIELDS
 from satdaemon.db.points.read import in_mm
 from satdaemon.db.points.shown import Points

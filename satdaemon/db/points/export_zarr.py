@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from satdaemon.db.points.export import NODATA, PIECE, STEP_MM, About
+from satdaemon.db.points.exports import NODATA, PIECE, STEP_MM, About
 from satdaemon.db.points.fields import FIELDS
 from satdaemon.db.points.shown import Points
 

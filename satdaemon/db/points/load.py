@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from satdaemon.db.models import PointsVersion
 from satdaemon.db.points.binary import POINT_COLUMNS, SERIES_COLUMNS, copy_binary, point_rows, series_rows
 from satdaemon.db.points.partitions import attach_leaf, create_leaf, index_leaf
 from satdaemon.db.points.product import PointsProduct, read_points_product
-from satdaemon.db.points.prune import prune
+from satdaemon.db.points.pruning import prune
 from satdaemon.db.store import Store
 from satdaemon.errors import LeaseLost
 
@@ -67,10 +67,10 @@ def _load_postgresql(engine: Engine, version: int, product: PointsProduct) -> No
         held = select(PointsVersion.id).where(PointsVersion.id == version).with_for_update()
         if connection.scalar(held) is None:
             raise _removed(version)
-        failed: list[BaseException] = []
-        filling = [threads.submit(_fill_leaf, engine, version, product, order, part, failed) for part in parts]
-        for one in filling:
-            one.result()
+        failed: list[Exception] = []
+        wait([threads.submit(_fill_leaf, engine, version, product, order, part, failed) for part in parts])
+        if failed:
+            raise failed[0]
         for parent, _, _ in parts:
             attach_leaf(connection.exec_driver_sql, parent, version)
 
@@ -81,24 +81,30 @@ def _fill_leaf(
     product: PointsProduct,
     order: NDArray[np.intp],
     part: tuple[str, tuple[str, ...], Rows],
-    failed: list[BaseException],
+    failed: list[Exception],
 ) -> None:
     parent, columns, rows = part
 
     def until_failed() -> Iterator[NDArray[Any]]:
-        for chosen in _pieces(order):
-            if failed:
-                raise RuntimeError(f"{parent}: given up, for the other table failed") from failed[0]
-            yield rows(version, product, chosen)
+        try:
+            for chosen in _pieces(order):
+                if failed:
+                    return
+                yield rows(version, product, chosen)
+        except Exception as error:
+            failed.append(error)  # the driver would hide it behind an error of its own
+            raise
 
     raw: Any = engine.raw_connection()
     try:
         with raw.cursor() as cursor:
             leaf = create_leaf(cursor.execute, parent, version)
             copy_binary(cursor, leaf, columns, until_failed(), frozen=True)
+            if failed:
+                return
             index_leaf(cursor.execute, parent, version)
         raw.commit()
-    except BaseException as error:
+    except Exception as error:
         failed.append(error)
         raise
     finally:
