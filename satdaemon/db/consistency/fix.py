@@ -147,7 +147,7 @@ def _records(session: Session, kept: Dump, records: list[ProductChange]) -> int:
         if change.keep and change.new is not None:
             session.execute(update(Product).where(Product.id == change.old_id).values(**change.new))
     look_again(session, {c.frame_id for c in due})
-    new = [{"orbit": None, **c.new} for c in due if c.new is not None and not c.keep]
+    new = [{"orbit": None, "restituted": False, **c.new} for c in due if c.new is not None and not c.keep]
     numbers: list[int] = []
     for rows in _pieces(new):
         numbers += session.scalars(insert(Product).returning(Product.id, sort_by_parameter_order=True), rows)

@@ -62,7 +62,8 @@ def recovered(
             "metrics": dict(verdict.about.get("metrics", {})), "warnings": [], "job_id": 0, "attempt": 0,
         }  # fmt: skip
         if stage is Stage.DOWNLOAD:
-            columns["orbit"] = " ".join(inputs["orbit"]) or None
+            names = " ".join(inputs["orbit"])
+            columns |= {"orbit": names or None, "restituted": "RESORB" in names}
             columns["restituted"] = "RESORB" in " ".join(inputs["orbit"])
         prints[stage, key] = columns["fingerprint"]
         found[stage, key] = columns
