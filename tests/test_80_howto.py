@@ -1,0 +1,37 @@
+"""The pages of docs/howto that are walks: each block is run as a user would type it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from demos import KilledDemo
+from postgres import Cluster
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+pytestmark = [pytest.mark.slow, pytest.mark.postgis, pytest.mark.timeout(1500)]
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(language, text) of a page's code blocks that are to be run."""
+    return BLOCK.findall(page.read_text())
+
+
+def test_the_walk_through_the_database_runs_as_it_stands(killed_demo: KilledDemo, postgres_cluster: Cluster) -> None:
+    found = blocks(ROOT / "docs" / "howto" / "database.md")
+    assert len(found) > 10
+    with postgres_cluster.database(template=None) as url:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        config = str(killed_demo.out / "satdaemon.cfg")
+        environment = {**os.environ, "PATH": path, "SATDAEMON_CONFIG": config, "POSTGRES": url, "COLUMNS": "160"}
+        for language, text in found:
+            command = ["bash", "-euo", "pipefail", "-c", text] if language == "bash" else [sys.executable, "-c", text]
+            done = subprocess.run(
+                command, cwd=killed_demo.out.parent, env=environment, capture_output=True, text=True, timeout=600, check=False
+            )
+            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
