@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.config import Settings
@@ -57,21 +57,27 @@ def command(session: Session, word: str, *, who: str) -> None:
     changed(session, who=who, what=f"daemon: {word}")
 
 
-def keep_defaults(session: Session, settings: Settings) -> bool:
-    """Keep in the database what satdaemon.cfg sets for frames without their own, for the view `ledger`; True where it changed."""
-    values = {
+def keep_defaults(session: Session, settings: Settings) -> None:
+    """Keep in the database what satdaemon.cfg sets for frames without their own: the view `ledger` reads it there."""
+    session.execute(update(DaemonTools).where(DaemonTools.id == 1).values(**_defaults(settings)))
+
+
+def renew_defaults(db: Store) -> bool:
+    """`keep_defaults` where the file says something else than the database; True where it does."""
+    values = _defaults(db.settings)
+    with db.read_scope() as session:
+        kept = session.execute(select(*(getattr(DaemonTools, name) for name in values))).one()
+    if tuple(kept) == tuple(values.values()):
+        return False
+    db.write(lambda session: keep_defaults(session, db.settings))
+    return True
+
+
+def _defaults(settings: Settings) -> dict[str, float]:
+    return {
         "initial_stack": settings.network.initial_stack,
         "accept_failed_share": settings.timeseries.accept_failed_share,
     }
-    differs = or_(*(getattr(DaemonTools, name) != value for name, value in values.items()))
-    done = session.execute(
-        update(DaemonTools)
-        .where(DaemonTools.id == 1, differs)
-        .values(**values)
-        .returning(DaemonTools.id)
-        .execution_options(synchronize_session=False)
-    )
-    return done.first() is not None
 
 
 def read(db: Store) -> Daemon:

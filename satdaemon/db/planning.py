@@ -67,7 +67,7 @@ def plan(
     began = time.perf_counter()
     lost = rescue(db)
     wanted = None if frame_ids is None else sorted(set(frame_ids))
-    everything = everything or (wanted is None and db.write(lambda session: daemon.keep_defaults(session, db.settings)))
+    everything = everything or (wanted is None and daemon.renew_defaults(db))
     counter, seen, frames = _look(db, None if everything else wanted, everything)
     done = Queued()
     for batch in _batches(seen.frames if frames is None else frames):

@@ -33,6 +33,16 @@ _IN_NEITHER = (
     "NOT EXISTS (SELECT 1 FROM pending_jobs p WHERE p.job_id = k.job_id)"
     " AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.job_id = k.job_id)"
 )
+_BY_FRAME = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""Of this transaction on PostgreSQL: look up what belongs to the frames, never read whole tables to join them."""
+_SET_BY_FRAME = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _BY_FRAME.items())
 _PREPARED = "satdaemon_owed"
 
 
@@ -67,6 +77,8 @@ class Queueing:
 
     def run(self) -> Queued:
         """Put right rows that run without a job, then the queue."""
+        if self._postgresql:
+            self._session.execute(text(_SET_BY_FRAME))
         self._reconcile()
         newest = self._one("SELECT coalesce(max(job_id), 0) FROM job_keys")
         blocked, ready = self._read_ledger()
@@ -183,6 +195,4 @@ def _execute_prepared(connection: Connection, fill: str, frames: list[str]) -> N
     if not connection.info.get(_PREPARED):
         connection.exec_driver_sql(f"PREPARE {_PREPARED} (text[]) AS {fill} AND frame_id = ANY($1)")
         connection.info[_PREPARED] = True
-    connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
     connection.execute(text(f"EXECUTE {_PREPARED} (:frames)"), {"frames": frames})
-    connection.exec_driver_sql("SET LOCAL plan_cache_mode = DEFAULT")
