@@ -14,6 +14,7 @@ from sqlalchemy import make_url, text
 
 from satdaemon.db import Database, File, init_database
 from satdaemon.db.failures import explain, shown
+from satdaemon.db.session import open_engine
 from satdaemon.errors import ConfigError, DatabaseUnavailable, SatDaemonError
 
 
@@ -32,6 +33,9 @@ def test_a_server_that_is_down(tmp_path: Path) -> None:
     assert isinstance(error, DatabaseUnavailable) and "is it running" in str(error)
     assert "secret" not in str(error) and "me:***@" in str(error)
     assert isinstance(failure(tmp_path, "postgresql+psycopg2://me@127.0.0.1:1/x"), DatabaseUnavailable)
+    assert open_engine("postgresql://me@127.0.0.1:1/x").driver == "psycopg2"
+    with pytest.raises(ConfigError, match="got the driver 'postgresql\\+asyncpg'"):
+        open_engine("postgresql+asyncpg://me@127.0.0.1:1/x")
 
 
 @pytest.mark.postgis

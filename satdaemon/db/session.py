@@ -13,6 +13,8 @@ from satdaemon.db.geometry import register_on_sqlite
 from satdaemon.errors import ConfigError
 
 BUSY_MS = 60_000
+POSTGRESQL = "postgresql+psycopg2"
+"""The driver; `postgresql://` alone means it too."""
 READ_ONLY = "satdaemon_read"
 """Execution option: the transaction only reads, so that on SQLite it takes no write lock."""
 
@@ -36,8 +38,10 @@ def open_engine(url: str) -> Engine:
         return engine
     if parsed.get_backend_name() != "postgresql":
         raise ConfigError(f"database: expected sqlite or postgresql, got {parsed.get_backend_name()!r}")
+    if parsed.drivername not in ("postgresql", POSTGRESQL):
+        raise ConfigError(f"database: expected {POSTGRESQL}://USER@HOST/NAME, got the driver {parsed.drivername!r}")
     engine = create_engine(
-        parsed,
+        parsed.set(drivername=POSTGRESQL),
         executemany_mode="values_plus_batch",
         pool_pre_ping=True,
         pool_size=5,

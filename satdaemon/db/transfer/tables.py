@@ -22,6 +22,7 @@ from satdaemon.db.models import (
     PointsVersion,
     RsarIfgProcStage,
 )
+from satdaemon.db.session import sqlite_path
 from satdaemon.db.transfer.kinds import ARROW, Kind, kind_of
 
 MADE_BY_INIT = frozenset(m.__tablename__ for m in (MasterProcStage, IfgProcStage, RsarIfgProcStage, DaemonTools, Machine))
@@ -92,7 +93,9 @@ def lacking_tables(connection: Connection, tables: Collection[Table]) -> list[st
 
 
 def has_schema(engine: Engine) -> bool:
-    """True where the database was initialised."""
+    """True where the database was initialised. A file that is not there is not made by asking."""
+    if engine.dialect.name == "sqlite" and not sqlite_path(engine).exists():
+        return False
     with engine.connect() as connection:
         return "alembic_version" in _names(connection)
 
