@@ -44,22 +44,22 @@ def init_database_command(
     from satdaemon.config import load
     from satdaemon.db import init_database
     from satdaemon.db.burst_map import load_burst_map
-    from satdaemon.db.initialise import Schema, schema_of
+    from satdaemon.db.initialise import schema_of
 
     settings = load(config)
     before = schema_of(settings)
     if not dry_run:
         init_database(settings).close()
-    done = Schema(before.head, before.head) if not dry_run else before
+    revision = before.revision if dry_run else before.head
     report: BurstMapReport | None = None
     if burst_map is not None:
-        with _opened(settings, exists=done.revision is not None) as database, _bar("bursts", shown=not as_json) as advance:
+        with _opened(settings, exists=revision is not None) as database, _bar("bursts", shown=not as_json) as advance:
             report = load_burst_map(database, burst_map, dry_run=dry_run, progress=advance)
     if as_json:
-        what = {"revision_before": before.revision, "revision": done.revision, "head": before.head, "dry_run": dry_run}
+        what = {"revision_before": before.revision, "revision": revision, "head": before.head, "dry_run": dry_run}
         typer.echo(json.dumps({**what, "burst_map": asdict(report) if report else None}, indent=1))
         return
-    typer.echo(f"{_shown_url(settings)}: {_schema_line(before, dry_run)}")
+    typer.echo(f"{before.url}: {_schema_line(before, dry_run)}")
     if report is not None:
         _tell_burst_map(report, dry_run)
 
@@ -184,12 +184,6 @@ def _schema_line(before: Any, dry_run: bool) -> str:
         return f"would be created (revision {before.head})" if dry_run else "created, ready"
     change = f"migrated from revision {before.revision} to {before.head}"
     return f"would be {change}" if dry_run else f"{change}, ready"
-
-
-def _shown_url(settings: Settings) -> str:
-    from satdaemon.db.initialise import shown_url
-
-    return shown_url(settings.parameters.database)
 
 
 def _tell_burst_map(report: BurstMapReport, dry_run: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, make_url, select, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from satdaemon import __version__
 from satdaemon.config import Settings
 from satdaemon.db import daemon, derived
 from satdaemon.db.database import Database
+from satdaemon.db.failures import shown
 from satdaemon.db.machines import register
 from satdaemon.db.models import DaemonTools, IfgProcStage, MasterProcStage, RsarIfgProcStage
 from satdaemon.db.session import make_parent_directory, open_engine, sqlite_path
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _LOCK = 7_310_001
-_ADVICE = (
-    (("password authentication failed", "no password supplied", "Peer authentication failed", "role "),
-     "this user may not enter; put user and password in [PARAMETERS] database"),
-    (("does not exist",), "expected a database, found none: createdb {name}"),
-    (("Connection refused", "No such file or directory", "could not translate", "timeout expired", "not known", "unreachable"),
-     "the server does not answer: is it running, and are host and port right?"),
-    (("unable to open database file", "readonly database"), "the file cannot be written: check directory and permissions"),
-    (("not a database",), "the file is no SQLite database: choose another name"),
-)  # fmt: skip
-"""What the drivers say -> what to do; the first that fits."""
 _STAGE_TABLES: dict[RowKind, Any] = {
     RowKind.MASTER: MasterProcStage,
     RowKind.IFG: IfgProcStage,
@@ -52,6 +43,8 @@ class Schema:
     revision: str | None
     """None where there are no tables yet."""
     head: str
+    url: str
+    """Of the database, without the password."""
 
 
 def schema_of(settings: Settings) -> Schema:
@@ -63,10 +56,10 @@ def schema_of(settings: Settings) -> Schema:
     assert head is not None
     engine = open_engine(settings.parameters.database)
     if engine.dialect.name == "sqlite" and not sqlite_path(engine).exists():
-        return Schema(None, head)
+        return Schema(None, head, shown(engine.url))
     try:
-        with reachable(engine), engine.connect() as connection:
-            return Schema(_revision(connection, directory), head)
+        with engine.connect() as connection:
+            return Schema(_revision(connection, directory), head, shown(engine.url))
     finally:
         engine.dispose()
 
@@ -77,8 +70,10 @@ def init_database(settings: Settings) -> Database:
     Raises
     ------
     RequestError
-        The database does not answer or does not exist, the user may not enter, PostGIS is lacking and this user may
-        not create it (the message says the psql line), or the tables were made by a newer SatDaemon.
+        PostGIS is lacking and this user may not create it (the message says the psql line), or the tables were made by
+        a newer SatDaemon.
+    DatabaseUnavailable, ConfigError
+        The database does not answer, does not exist, or this user may not enter.
     """
     database = Database(settings)
     for engine in dict.fromkeys((database.engine, database.points_engine)):
@@ -102,7 +97,7 @@ def migrate(engine: Engine) -> str:
     from alembic import command
     from alembic.script import ScriptDirectory
 
-    with reachable(engine), _migrating(engine) as connection:
+    with _migrating(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             _create_postgis(connection)
@@ -145,25 +140,6 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def shown_url(url: str) -> str:
-    """A database URL without its password."""
-    return make_url(url).render_as_string(hide_password=True)
-
-
-@contextmanager
-def reachable(engine: Engine) -> Iterator[None]:
-    """Tell why a database cannot be entered, and what to do."""
-    try:
-        yield
-    except DBAPIError as error:
-        said = str(error.orig).strip()
-        place, name = shown_url(engine.url.render_as_string(hide_password=False)), engine.url.database
-        for words, advice in _ADVICE:
-            if any(word in said for word in words):
-                raise RequestError(f"{place}: {advice.format(name=name)} ({said})") from error
-        raise
 
 
 def _revision(connection: Connection, directory: ScriptDirectory) -> str | None:
