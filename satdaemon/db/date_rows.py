@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -111,8 +112,8 @@ def _follow(session: Session, row: Ifg, found: Verdict, anew: bool, touched: boo
         come_back(session, row, who="update_procdates")
         outcome.returned.append(row.date)
     elif left_out or failed_before:
-        values = {"reason": None, "automatic": False, "stale_from": None, "waiting_for": None, "proc_stage": _DOWNLOAD}
-        move(session, RowKind.IFG, row.id, ProcStatus.WAITING, **values)
+        values: dict[str, Any] = {"reason": None, "automatic": False, "stale_from": None, "waiting_for": None}
+        move(session, RowKind.IFG, row.id, ProcStatus.WAITING, **values, proc_stage=_DOWNLOAD)
         session.execute(delete(FailedJob).where(FailedJob.kind == RowKind.IFG.value, FailedJob.row_id == row.id))
         outcome.returned.append(row.date)
     elif row.status is ProcStatus.WAITING and anew and touched and row.proc_stage > _DOWNLOAD:

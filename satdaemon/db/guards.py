@@ -66,6 +66,8 @@ def check_update(session: Session, model: type[Base], values: Mapping[str, Any],
 
 
 def _check_moves(session: Session, model: Any, values: Mapping[str, Any], where: Sequence[ColumnElement[bool]]) -> None:
+    # Locked first: a grant that is under way ends before its job is looked for, one that comes later waits.
+    session.execute(select(model.id).where(*where).with_for_update())
     running = _running_of_rows(model, where)
     if session.scalar(select(running.exists())):
         raise RequestError(f"update of {model.__name__}: a running job holds such a row; cancel it first")

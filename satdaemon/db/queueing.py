@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
 from satdaemon.db.arrays import among, array
@@ -29,9 +29,10 @@ _TABLE = {
     " priority integer, stage_rank integer, created_utc text, is_owed boolean, PRIMARY KEY (kind, row_id, stage))",
 }
 _NOW = {True: "statement_timestamp()", False: "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
+# Not as NOT EXISTS, for which PostgreSQL would read both tables whole to join them.
 _IN_NEITHER = (
-    "NOT EXISTS (SELECT 1 FROM pending_jobs p WHERE p.job_id = k.job_id)"
-    " AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.job_id = k.job_id)"
+    "(SELECT p.job_id FROM pending_jobs p WHERE p.job_id = k.job_id) IS NULL"
+    " AND (SELECT j.job_id FROM running_jobs j WHERE j.job_id = k.job_id) IS NULL"
 )
 _BY_FRAME = {
     "plan_cache_mode": "force_generic_plan",
@@ -43,7 +44,6 @@ _BY_FRAME = {
 }
 """Of this transaction on PostgreSQL: look up what belongs to the frames, never read whole tables to join them."""
 _SET_BY_FRAME = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _BY_FRAME.items())
-_PREPARED = "satdaemon_owed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,12 @@ class Queueing:
         blocked, ready = self._read_ledger()
         removed = self._remove(newest)
         self._forget_keys()
-        added = self._add() if ready else 0
-        self._run(
+        added = self._add(newest) if ready else 0
+        self._often(
+            "priority",
             "UPDATE pending_jobs SET priority = (SELECT f.priority FROM frames f WHERE f.id = pending_jobs.frame_id) WHERE"
             " EXISTS (SELECT 1 FROM frames f WHERE f.id = pending_jobs.frame_id AND f.priority <> pending_jobs.priority)"
-            + self._only("pending_jobs.frame_id")
+            + self._only("pending_jobs.frame_id"),
         )
         running = self._one(f"SELECT count(*) FROM running_jobs WHERE 1 = 1{self._only('frame_id')}")
         return Queued(added, removed, ready, blocked, running)
@@ -100,7 +101,8 @@ class Queueing:
             f" AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.kind = '{table}' AND j.row_id = x.id)"
             for table in ("master", "ifg", "rsar_ifg")
         }
-        if not self._one("SELECT CASE WHEN " + " OR ".join(f"EXISTS ({sql})" for sql in lost.values()) + " THEN 1 ELSE 0 END"):
+        found = "SELECT CASE WHEN " + " OR ".join(f"EXISTS ({sql})" for sql in lost.values()) + " THEN 1 ELSE 0 END"
+        if not self._often("lost", found).scalar():
             return
         for table, sql in lost.items():
             values = "proc_status = 0, reason = 'was marked running without a job'"
@@ -111,10 +113,7 @@ class Queueing:
         self._run(_TABLE[self._postgresql])
         self._run("DELETE FROM owed")
         fill = f"INSERT INTO owed ({_COLUMNS}) SELECT {_COLUMNS} FROM ledger WHERE is_next AND is_on"
-        if self._postgresql:
-            _execute_prepared(self._session.connection(), fill, list(self._frames))
-        else:
-            self._run(fill + self._only("frame_id"))
+        self._often("owed", fill + self._only("frame_id"))
         if self._postgresql and len(self._frames) > FEW:
             self._session.execute(text("ANALYZE owed"))
         counts = {bool(owed): n for owed, n in self._session.execute(text("SELECT is_owed, count(*) FROM owed GROUP BY is_owed"))}
@@ -122,21 +121,29 @@ class Queueing:
 
     def _remove(self, newest: int) -> int:
         """Take out of the queue what is not owed any more. Jobs queued since the plan began are not looked at."""
-        return self._run(
+        sql = (
             f"DELETE FROM pending_jobs WHERE job_id <= {int(newest)} AND NOT EXISTS (SELECT 1 FROM owed o WHERE o.is_owed"
             " AND o.kind = pending_jobs.kind AND o.row_id = pending_jobs.row_id AND o.stage = pending_jobs.stage)"
             + self._only("pending_jobs.frame_id")
+            + " RETURNING job_id"
         )
+        gone = list(self._session.execute(text(sql), self._values(sql)).scalars())
+        self._delete_keys(gone)
+        return len(gone)
 
     def _forget_keys(self) -> None:
         """Work that is owed and whose live job is in neither table may be queued again."""
         same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
-        chosen = f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {_IN_NEITHER}"
-        self._run(f"DELETE FROM job_keys WHERE job_id IN ({chosen})")
+        sql = f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {_IN_NEITHER}"
+        self._delete_keys(list(self._session.execute(text(sql)).scalars()))
 
-    def _add(self) -> int:
-        """Queue what is owed and is neither queued nor running."""
-        newest = self._one("SELECT coalesce(max(job_id), 0) FROM job_keys")
+    def _delete_keys(self, job_ids: list[int]) -> None:
+        if job_ids:
+            sql = f"DELETE FROM job_keys WHERE {among(self._postgresql, 'job_id', 'gone')}"
+            self._session.execute(text(sql), {"gone": array(self._postgresql, job_ids)})
+
+    def _add(self, newest: int) -> int:
+        """Queue what is owed and is neither queued nor running; keys up to `newest` were there before."""
         same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
         new = self._run(
             "INSERT INTO job_keys (kind, row_id, stage, place) SELECT o.kind, o.row_id, o.stage, 'pending' FROM owed o"
@@ -174,6 +181,19 @@ class Queueing:
     def _only(self, column: str) -> str:
         return f" AND {among(self._postgresql, column, 'frames')}"
 
+    def _often(self, name: str, sql: str) -> Result[Any]:
+        """Run a statement that PostgreSQL takes longer to plan than to run: planned once a connection."""
+        if not self._postgresql:
+            return self._session.execute(text(sql), self._values(sql))
+        connection, key = self._session.connection(), f"satdaemon_{name}"
+        if connection.info.get(key) != sql:
+            if key in connection.info:
+                connection.exec_driver_sql(f"DEALLOCATE {key}")
+            prepared = f"PREPARE {key} (text[]) AS {sql.replace(':frames', '$1')}"
+            connection.execution_options(no_parameters=True).exec_driver_sql(prepared)
+            connection.info[key] = sql
+        return connection.execute(text(f"EXECUTE {key} (:frames)"), self._values(":frames"))
+
     def _run(self, sql: str) -> int:
         result = self._session.execute(text(sql), self._values(sql))
         return int(result.rowcount)  # type: ignore[attr-defined]
@@ -188,11 +208,3 @@ class Queueing:
 def forget_keys(session: Session) -> None:
     """Forget live jobs that are in neither table, of whatever work."""
     session.execute(text(f"DELETE FROM job_keys WHERE job_id IN (SELECT k.job_id FROM job_keys k WHERE {_IN_NEITHER})"))
-
-
-def _execute_prepared(connection: Connection, fill: str, frames: list[str]) -> None:
-    """Planning this statement takes PostgreSQL longer than running it: it is planned once a connection."""
-    if not connection.info.get(_PREPARED):
-        connection.exec_driver_sql(f"PREPARE {_PREPARED} (text[]) AS {fill} AND frame_id = ANY($1)")
-        connection.info[_PREPARED] = True
-    connection.execute(text(f"EXECUTE {_PREPARED} (:frames)"), {"frames": frames})

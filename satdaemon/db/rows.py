@@ -22,12 +22,18 @@ def sources(new: ProcStatus) -> list[int]:
     return [int(old) for old, targets in LEGAL_MOVES.items() if new in targets]
 
 
-def move(session: Session, kind: RowKind, row_id: int, new: ProcStatus, *conditions: Any, **values: Any) -> bool:
-    """Give a row a status, where the move is legal and `conditions` hold; False where not."""
+def move(
+    session: Session, kind: RowKind, row_id: int, new: ProcStatus, *conditions: Any, of_job: bool = False, **values: Any
+) -> bool:
+    """Give a row a status, where the move is legal and `conditions` hold; False where not.
+
+    A RUNNING row is moved by its job alone (`of_job`): one that was granted a moment ago is left to it.
+    """
     model = MODEL_OF[kind]
+    old = [status for status in sources(new) if of_job or status != ProcStatus.RUNNING]
     done = session.execute(
         update(model)
-        .where(model.id == row_id, model.proc_status.in_(sources(new)), *conditions)
+        .where(model.id == row_id, model.proc_status.in_(old), *conditions)
         .values(proc_status=int(new), **values)
         .returning(model.id)
         .execution_options(synchronize_session=False)

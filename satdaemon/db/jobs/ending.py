@@ -99,7 +99,7 @@ def _row_done(session: Session, job: RunningJob, result: StageResult, warnings: 
         "stale_from": None,
         "automatic": False,
     }
-    if not move(session, kind, job.row_id, status, **values):
+    if not move(session, kind, job.row_id, status, of_job=True, **values):
         raise RequestError(f"job {job.job_id}: its {kind} row {job.row_id} is not RUNNING; it was changed past the engine")
     bperp_m = result.metrics.get("bperp_m")
     if kind is RowKind.IFG and stage is Stage.SATSAR and isinstance(bperp_m, int | float):

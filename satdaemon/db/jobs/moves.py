@@ -186,7 +186,7 @@ def _to_pending(
 def _row(session: Session, job: RunningJob, status: ProcStatus, **values: Any) -> None:
     kind = RowKind(job.kind)
     values = {"proc_stage": stage_id(kind, Stage(job.stage)), **values}
-    if not move(session, kind, job.row_id, status, **values):
+    if not move(session, kind, job.row_id, status, of_job=True, **values):
         # The row is gone or was changed by hand; the job still has to end.
         of_job(session, "row_lost", job, message=f"its row could not become {status.name}")
 

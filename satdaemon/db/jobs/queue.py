@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import exists, or_, select
 
@@ -52,10 +52,8 @@ _JOB = (
 )  # fmt: skip
 
 
-def _job(row: Any) -> Job:
-    job_id, frame_id, stage, kind, date1, date2, priority, attempt, cpu, memory_gb, disk = row
-    asked = Resources(cpu, memory_gb, disk)
-    return Job(job_id, frame_id, Stage(stage), RowKind(kind), date1, date2, priority, attempt + 1, asked)
+_STAGES = {stage.value: stage for stage in Stage}
+_KINDS = {kind.value: kind for kind in RowKind}
 
 
 def pending_of_frame(db: Store, frame_id: str, limit: int) -> list[Job]:
@@ -85,8 +83,15 @@ def first(db: Store, limit: int = 1000) -> list[Job]:
     free = (_P.held.is_(False), _P.no_machine.is_(False), _P.not_before <= now_utc())
     order = (_P.priority.desc(), _P.stage_rank.desc(), _P.job_id)
     with db.read_scope() as session:
-        rows = session.execute(select(*_JOB).where(*free).order_by(*order).limit(limit))
-        return [_job(row) for row in rows]
+        rows = session.execute(select(*_JOB).where(*free).order_by(*order).limit(limit)).all()
+    asked: dict[tuple[float, float, float], Resources] = {}  # few different ones among many jobs
+    return [
+        Job(
+            job_id, frame_id, _STAGES[stage], _KINDS[kind], date1, date2, priority, attempt + 1,
+            asked.get((cpu, gb, disk)) or asked.setdefault((cpu, gb, disk), Resources(cpu, gb, disk)),
+        )
+        for job_id, frame_id, stage, kind, date1, date2, priority, attempt, cpu, gb, disk in rows
+    ]  # fmt: skip
 
 
 def frames_to_start(db: Store) -> list[str]:
