@@ -69,20 +69,8 @@ def _at(db: Database, frames: int, where: str) -> tuple[list[Ratio], dict[int, f
     for changed in (1, 10, min(MANY, frames)):
         _change(db, changed)
         planning.plan(db)
-        spent = []
-        for _ in range(5):
-            _change(db, changed)
-            before_s = _cpu_s(db)
-            planning.plan(db)
-            spent.append(_cpu_s(db) - before_s)
-        cost[changed] = sorted(spent)[2]
-    spent = []
-    for _ in range(11):
-        _change(db, 1)
-        before_s = _cpu_s(db)
-        planning.plan(db)
-        spent.append(_cpu_s(db) - before_s)
-    one_s = sorted(spent)[len(spent) // 2]
+        cost[changed] = _plan_cpu_s(db, changed, 5)
+    one_s = _plan_cpu_s(db, 1, 15)
     most = 1.0 if db.on_postgresql else None
     found.append(Ratio(f"[{where}] SQL of a plan of one changed frame (CPU), of 5 ms", one_s, ONE_FRAME_S, most=most))
     found.append(_grant(db, where))
@@ -107,13 +95,32 @@ def _change(db: Database, frames: int) -> None:
         session.execute(text(f"UPDATE ifg SET reason = reason WHERE proc_status = 0 AND frame_id IN ({some})"))
 
 
-def _cpu_s(db: Database) -> float:
-    """CPU seconds so far of the servers of our connections; on SQLite, which has none, of this process."""
+def _servers(db: Database) -> list[int]:
+    """The server processes of our connections; none on SQLite."""
     if not db.on_postgresql:
-        return time.process_time()
+        return []
     with db.read_scope() as session:
-        pids = session.execute(text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")).scalars().all()
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
+        pids = session.execute(text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")).scalars()
+        return [int(pid) for pid in pids]
+
+
+def _cpu_s(servers: list[int]) -> float:
+    """CPU seconds that they have used so far; on SQLite, which has none, this process."""
+    if not servers:
+        return time.process_time()
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in servers) / 1e9
+
+
+def _plan_cpu_s(db: Database, changed: int, repeats: int) -> float:
+    """CPU of the SQL of one plan after so many frames changed: median, s."""
+    spent = []
+    for _ in range(repeats):
+        _change(db, changed)
+        servers = _servers(db)
+        before_s = _cpu_s(servers)
+        planning.plan(db)
+        spent.append(_cpu_s(servers) - before_s)
+    return sorted(spent)[repeats // 2]
 
 
 def _grant(db: Database, where: str) -> Ratio:

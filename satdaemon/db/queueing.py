@@ -18,8 +18,8 @@ from satdaemon.db.store import Store
 
 MANY = 5000
 """Jobs queued at once, after which PostgreSQL's statistics are renewed."""
-FEW = 20
-"""Frames whose work PostgreSQL needs no statistics of."""
+FEW = 30
+"""Frames whose work PostgreSQL looks up by index; for more it plans each time, with statistics."""
 _COLUMNS = "kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc, is_owed"
 _TABLE = {
     True: "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id bigint, stage text, frame_id text,"
@@ -74,10 +74,11 @@ class Queueing:
         self._session = session
         self._postgresql = db.on_postgresql
         self._frames = frames
+        self._is_few = self._postgresql and len(frames) <= FEW
 
     def run(self) -> Queued:
         """Put right rows that run without a job, then the queue."""
-        if self._postgresql:
+        if self._is_few:
             self._session.execute(text(_SET_BY_FRAME))
         self._reconcile()
         newest = self._one("SELECT coalesce(max(job_id), 0) FROM job_keys")
@@ -114,7 +115,7 @@ class Queueing:
         self._run("DELETE FROM owed")
         fill = f"INSERT INTO owed ({_COLUMNS}) SELECT {_COLUMNS} FROM ledger WHERE is_next AND is_on"
         self._often("owed", fill + self._only("frame_id"))
-        if self._postgresql and len(self._frames) > FEW:
+        if self._postgresql and not self._is_few:
             self._session.execute(text("ANALYZE owed"))
         counts = {bool(owed): n for owed, n in self._session.execute(text("SELECT is_owed, count(*) FROM owed GROUP BY is_owed"))}
         return counts.get(False, 0), counts.get(True, 0)
@@ -135,7 +136,7 @@ class Queueing:
         """Work that is owed and whose live job is in neither table may be queued again."""
         same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
         sql = f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {_IN_NEITHER}"
-        self._delete_keys(list(self._session.execute(text(sql)).scalars()))
+        self._delete_keys(list(self._often("forgotten", sql).scalars()))
 
     def _delete_keys(self, job_ids: list[int]) -> None:
         if job_ids:
@@ -145,11 +146,12 @@ class Queueing:
     def _add(self, newest: int) -> int:
         """Queue what is owed and is neither queued nor running; keys up to `newest` were there before."""
         same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
-        new = self._run(
+        sql = (
             "INSERT INTO job_keys (kind, row_id, stage, place) SELECT o.kind, o.row_id, o.stage, 'pending' FROM owed o"
             f" WHERE o.is_owed AND NOT EXISTS (SELECT 1 FROM job_keys k WHERE {same})"
             " ORDER BY o.priority DESC, o.stage_rank DESC, o.created_utc, o.frame_id, o.date1, o.date2 ON CONFLICT DO NOTHING"
         )
+        new = int(self._often("new", sql).rowcount)  # type: ignore[attr-defined]
         if not new:
             return 0
         now = _NOW[self._postgresql]
@@ -183,7 +185,7 @@ class Queueing:
 
     def _often(self, name: str, sql: str) -> Result[Any]:
         """Run a statement that PostgreSQL takes longer to plan than to run: planned once a connection."""
-        if not self._postgresql:
+        if not self._is_few:
             return self._session.execute(text(sql), self._values(sql))
         connection, key = self._session.connection(), f"satdaemon_{name}"
         if connection.info.get(key) != sql:
