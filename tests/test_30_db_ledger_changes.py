@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from frames_made import FRAME, add_file, bursts, make_frame, plan, run_all
 from sqlalchemy import text, update
@@ -138,3 +140,23 @@ def test_a_new_file_reaches_the_queue_through_its_frame(database: Database) -> N
     database.update_procdates(FRAME)
     assert plan(database).added == 1
     assert day in {job.date1 for job in database.query(PendingJob)}
+
+
+def test_looking_at_the_dates_of_a_frame_that_stands_wakes_no_plan(database: Database) -> None:
+    make_frame(database, 4)
+    settle(database)
+    database.update_procdates(FRAME)
+    assert [c.what for c in database.query(FrameChange) if c.what == "frames"] == []
+
+
+def test_a_pair_that_a_rule_left_out_and_that_stays_out_is_not_looked_at_for_ever(database: Database) -> None:
+    make_frame(database, 5)
+    settle(database)
+    last = max(row.date for row in database.query(Ifg))
+    with database.session_scope() as session:
+        session.execute(update(Ifg).where(Ifg.date == last).values(proc_status=int(ProcStatus.EXCLUDED), automatic=False))
+    settle(database)
+    with database.session_scope() as session:
+        session.execute(update(Frame).values(end_date=last - timedelta(days=1)))
+        session.execute(update(Ifg).where(Ifg.date == last).values(proc_status=int(ProcStatus.WAITING)))
+    settle(database)

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from frames_made import FRAME, add_file, bursts, ifg, make_frame, master_date, plan, run_all, step
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from satdaemon.db import Database, Frame, Ifg, JobEvent, Product, RsarIfg, jobs
 from satdaemon.db.effects import Effects
 from satdaemon.db.models import Base
+from satdaemon.db.store import Store
 from satdaemon.db.what_if import FrameChange, change_frame, what_if
-from satdaemon.errors import NeedsConfirmation, RequestError
+from satdaemon.db.within import at_once
+from satdaemon.errors import DatabaseUnavailable, NeedsConfirmation, RequestError
 from satdaemon.status import ProcStatus, RowKind, Stage
 
 
@@ -238,3 +241,23 @@ def test_what_running_jobs_hold_is_not_changed(database: Database) -> None:
         what_if(database, FRAME, FrameChange(master=other))
     with pytest.raises(RequestError, match="a running job holds it"):
         what_if(database, FRAME, FrameChange(exclude=((other, None),), reason="snow"))
+
+
+def test_what_may_pass_is_tried_again_as_a_whole_and_not_within(database: Database) -> None:
+    outer, inner = 0, 0
+
+    def work(store: Store) -> int:
+        nonlocal outer
+        outer += 1
+
+        def fails_once(session: Session) -> int:
+            nonlocal inner
+            inner += 1
+            if inner == 1:
+                raise DatabaseUnavailable("the database restarted")
+            return int(session.scalar(select(1)) or 0)
+
+        return store.write(fails_once)
+
+    assert at_once(database, work) == 1
+    assert (outer, inner) == (2, 2)

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from satdaemon.db.arrays import among, array
+from satdaemon.db.clock import now_sql
 from satdaemon.db.daemon import changed
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
@@ -30,7 +31,6 @@ _COLUMNS = {
     "stale_from": "smallint",
     "automatic": "boolean",
 }
-_NOW = {True: "statement_timestamp()", False: "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'"}
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -109,7 +109,7 @@ def _apply(session: Session, kind: RowKind, wishes: Sequence[Move], running: boo
     moved = session.execute(
         text(
             f"UPDATE {table} AS x SET proc_status = w.status, proc_stage = coalesce(w.stage, x.proc_stage), reason = w.reason,"
-            f" stale_from = w.stale_from, automatic = w.automatic, waiting_for = NULL, last_updated = {_NOW[postgresql]}"
+            f" stale_from = w.stale_from, automatic = w.automatic, waiting_for = NULL, last_updated = {now_sql(postgresql)}"
             f" FROM wished w WHERE x.id = w.row_id AND {_legal(running)} AND x.id NOT IN ({held}) RETURNING {key}"
         )
     )

@@ -44,6 +44,12 @@ class now_utc(FunctionElement[datetime]):  # noqa: N801 - reads as a SQL functio
         super().__init__(literal(seconds, Float) if isinstance(seconds, int | float) else seconds)
 
 
+def now_sql(postgresql: bool) -> str:
+    """The same as text, for statements that are written as text."""
+    # On SQLite the same text as SQLAlchemy writes for a datetime, so that texts compare as times do.
+    return "statement_timestamp()" if postgresql else "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
 @compiles(now_utc, "postgresql")
 def _on_postgresql(element: now_utc, compiler: Any, **options: Any) -> str:
     (seconds,) = list(element.clauses)

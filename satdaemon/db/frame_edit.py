@@ -13,7 +13,7 @@ from satdaemon.db import links
 from satdaemon.db.daemon import changed
 from satdaemon.db.frame_choice import by_ids, warnings_of
 from satdaemon.db.frames import check_bursts, frame_of, row_of
-from satdaemon.db.guards import drop_orphaned_keys
+from satdaemon.db.guards import check_nothing_runs, drop_orphaned_keys
 from satdaemon.db.models import (
     MODEL_OF,
     Burst,
@@ -23,7 +23,6 @@ from satdaemon.db.models import (
     Master,
     PendingJob,
     Product,
-    RunningJob,
     files2bursts,
     frames2files,
     stage_id,
@@ -146,9 +145,7 @@ def _of_frame(session: Session, frame_id: str, wanted: Sequence[str]) -> tuple[l
 
 def _apply(session: Session, plan: EditPlan, who: str) -> None:
     frame = row_of(session, plan.frame_id, lock=True)
-    running = session.scalars(select(RunningJob.job_id).where(RunningJob.frame_id == frame.id)).all()
-    if running:
-        raise RequestError(f"frame {frame.id}: expected no running jobs, got {len(running)}; cancel them or let them end")
+    check_nothing_runs(session, frame.id)
     session.execute(delete(PendingJob).where(PendingJob.frame_id == frame.id))
     session.execute(delete(FailedJob).where(FailedJob.frame_id == frame.id, FailedJob.stage != Stage.DOWNLOAD.value))
     drop_orphaned_keys(session)

@@ -14,7 +14,7 @@ from satdaemon.db.daemon import changed
 from satdaemon.db.frame_choice import check_frame_id
 from satdaemon.db.frame_edit import Redo, redo_from
 from satdaemon.db.frames import FrameReport, enter_frame, row_of
-from satdaemon.db.guards import drop_orphaned_keys
+from satdaemon.db.guards import check_nothing_runs, drop_orphaned_keys
 from satdaemon.db.jobs import cancel
 from satdaemon.db.models import FailedJob, Frame, PendingJob, PointsVersion, RunningJob
 from satdaemon.db.models.points import ACTIVE, OLD
@@ -142,8 +142,7 @@ def delete_frame(db: Store, frame_id: str, *, confirm: bool = False, who: str = 
 
     def work(session: Session) -> None:
         row_of(session, frame_id, lock=True)
-        if live := session.scalars(select(RunningJob.job_id).where(RunningJob.frame_id == frame_id)).all():
-            raise RequestError(f"frame {frame_id}: expected no running jobs, got {len(live)}; cancel them or let them end")
+        check_nothing_runs(session, frame_id)
         session.execute(delete(Frame).where(Frame.id == frame_id))
         drop_orphaned_keys(session)
         changed(session, who=who, what=f"deleted{f' with {contents}' if str(contents) else ''}", frame_id=frame_id)

@@ -121,6 +121,13 @@ def _running_of_rows(model: Any, where: Sequence[ColumnElement[bool]]) -> Select
     return select(RunningJob).where(RunningJob.kind == model.kind.value, RunningJob.row_id.in_(rows))
 
 
+def check_nothing_runs(session: Session, frame_id: str) -> None:
+    """RequestError where jobs of the frame are running."""
+    running = session.scalars(select(RunningJob.job_id).where(RunningJob.frame_id == frame_id)).all()
+    if running:
+        raise RequestError(f"frame {frame_id}: expected no running jobs, got {len(running)}; cancel them or let them end")
+
+
 def drop_orphaned_keys(session: Session) -> None:
     """Forget live jobs whose row in pending or running went away with a row that was deleted."""
     session.execute(

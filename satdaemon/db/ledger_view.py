@@ -6,10 +6,8 @@ tells the branches apart (kind, stage, is_next) are constants, so that PostgreSQ
 
 from __future__ import annotations
 
-from satdaemon.db.needs import RANK, STEPS, Step, again, for_dialect, stale_from
-from satdaemon.status import STAGES_OF, ProcStatus, RowKind, Stage
-
-_WORDS = " ".join(f"WHEN {s.value} THEN ' ({s.name.lower()})'" for s in ProcStatus if not s.is_done)
+from satdaemon.db.needs import RANK, STATUS_WORDS, STEPS, Step, again, for_dialect, stale_from
+from satdaemon.status import STAGES_OF, RowKind, Stage
 
 
 def ledger_sql(postgresql: bool) -> str:
@@ -132,4 +130,4 @@ def _own_stage(kind: RowKind) -> str:
         f"CASE WHEN r.proc_status IN (2, 3) THEN r.proc_stage + 1 WHEN r.proc_status = 6 AND {again(kind, 'r')}"
         f" THEN {stale_from('r')} WHEN r.proc_status = 6 THEN r.proc_stage + 1 ELSE r.proc_stage END"
     )
-    return f"'waits for its ' || CASE {place} {names} END || CASE r.proc_status {_WORDS} ELSE '' END"
+    return f"'waits for its ' || CASE {place} {names} END || CASE r.proc_status {STATUS_WORDS} ELSE '' END"

@@ -8,8 +8,8 @@ from sqlalchemy import and_, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.daemon import changed
-from satdaemon.db.guards import drop_orphaned_keys
-from satdaemon.db.models import FailedJob, Frame, Ifg, Master, PendingJob, Product, RsarIfg, RunningJob, stage_id
+from satdaemon.db.guards import check_nothing_runs, drop_orphaned_keys
+from satdaemon.db.models import FailedJob, Frame, Ifg, Master, PendingJob, Product, RsarIfg, stage_id
 from satdaemon.db.procdates import kept_before_satsar, take_master
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
@@ -31,9 +31,7 @@ def _replace(session: Session, frame_id: str, master_date: date, who: str) -> bo
     old = session.scalar(select(Master).where(Master.frame_id == frame_id))
     if old is None or old.date == master_date:
         return False
-    running = session.scalars(select(RunningJob.job_id).where(RunningJob.frame_id == frame_id)).all()
-    if running:
-        raise RequestError(f"frame {frame_id}: expected no running jobs, got {len(running)}; cancel them or let them end")
+    check_nothing_runs(session, frame_id)
     _check(session, frame_id, master_date)
     for jobs in (PendingJob, FailedJob):
         again = () if jobs is PendingJob else (FailedJob.stage.in_(DEPENDS),)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from satdaemon.db.clock import now_sql
 from satdaemon.status import STAGES_OF, ProcStatus, RowKind, Stage
 
 RANK: dict[Stage, int] = {stage: place for place, stage in enumerate(Stage)}
@@ -124,8 +125,8 @@ def _date_serves(date: str) -> str:
     return f"{date} = m.date OR EXISTS ({found})"
 
 
-_WORDS = " ".join(f"WHEN {s.value} THEN ' ({s.name.lower()})'" for s in ProcStatus if not s.is_done)
-_STATUS = f"CASE m.proc_status {_WORDS} ELSE '' END"
+STATUS_WORDS = " ".join(f"WHEN {s.value} THEN ' ({s.name.lower()})'" for s in ProcStatus if not s.is_done)
+_STATUS = f"CASE m.proc_status {STATUS_WORDS} ELSE '' END"
 _MASTER = Need("m.id IS NOT NULL", "'the frame has no master yet: run update_procdates'")
 _MASTER_SATSAR = Need(_master_serves(Stage.SATSAR), f"'the master''s satsar' || {_STATUS}")
 _SIBLINGS = Need(_master_serves(Stage.COHERENCE), f"'the siblings of the frame (coherence of its master)' || {_STATUS}")
@@ -192,7 +193,7 @@ def for_dialect(sql: str, postgresql: bool) -> str:
     """Fill in what the dialects spell differently."""
     words = {
         "{days}": ("u.date - m.date", "julianday(u.date) - julianday(m.date)"),
-        "{now}": ("statement_timestamp()", "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"),
+        "{now}": (now_sql(True), now_sql(False)),
         "{clock}": ("to_char(q.not_before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')", "substr(q.not_before, 1, 19)"),
     }
     for word, (here, there) in words.items():

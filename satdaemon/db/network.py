@@ -20,18 +20,18 @@ from satdaemon.domain import Pair
 from satdaemon.planning.network import components, joining, network
 from satdaemon.status import ProcStatus, RowKind, Stage
 
-_KEYS = ("only_f", "only_d", "only_p")
 _BACK: dict[str, Any] = {"reason": None, "automatic": False, "stale_from": None}
 OUT = (int(ProcStatus.FAILED), int(ProcStatus.EXCLUDED))
 _HAS_PRODUCT = (int(ProcStatus.DONE), int(ProcStatus.DONE_WITH_WARNINGS), int(ProcStatus.STALE))
 # Frames that say so; pairs still open whose date is out; pairs left out by rule whose dates are both in.
 _DUE = """
-SELECT f.id FROM frames f WHERE f.network_due {only_f}
+SELECT f.id FROM frames f WHERE f.network_due AND f.id IN :frames
 UNION SELECT p.frame_id FROM ifg d JOIN rsar_ifg p ON p.frame_id = d.frame_id AND p.date1 = d.date
- WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) {only_d}
+ WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) AND d.frame_id IN :frames
 UNION SELECT p.frame_id FROM ifg d JOIN rsar_ifg p ON p.frame_id = d.frame_id AND p.date2 = d.date
- WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) {only_d}
-UNION SELECT p.frame_id FROM rsar_ifg p WHERE p.proc_status IN (4, 5) AND p.proc_status = 5 AND p.automatic {only_p}
+ WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) AND d.frame_id IN :frames
+UNION SELECT p.frame_id FROM rsar_ifg p
+ WHERE p.proc_status IN (4, 5) AND p.proc_status = 5 AND p.automatic AND p.frame_id IN :frames
  AND NOT EXISTS (SELECT 1 FROM ifg d WHERE d.frame_id = p.frame_id AND d.date IN (p.date1, p.date2) AND d.proc_status IN (4, 5))
 """
 
@@ -49,19 +49,17 @@ class NetworkReport:
     """Where the network is not connected: its parts, and what would join them."""
 
 
-def follow_dates(db: Store, frames: list[str] | None = None) -> dict[str, NetworkReport]:
-    """Adjust the pairs of every frame where a date failed, was left out or came back."""
-    only = {key: "" if frames is None else f"AND {key[-1]}.{'id' if key[-1] == 'f' else 'frame_id'} IN :frames" for key in _KEYS}
-    statement = text(_DUE.format(**only))
-    if frames is not None:
-        statement = statement.bindparams(bindparam("frames", expanding=True))
+def follow_dates(db: Store, frames: list[str]) -> None:
+    """Adjust the pairs of those of `frames` where a date failed, was left out or came back."""
+    statement = text(_DUE).bindparams(bindparam("frames", expanding=True))
     with db.read_scope() as session:
-        due = sorted(session.scalars(statement, {} if frames is None else {"frames": frames}))
+        due = sorted(session.scalars(statement, {"frames": frames}))
 
-    def one(frame_id: str) -> NetworkReport:
-        return db.write(lambda session: refresh(db, session, frame_id))
+    def one(frame_id: str) -> None:
+        db.write(lambda session: refresh(db, session, frame_id))
 
-    return {frame_id: one(frame_id) for frame_id in due}
+    for frame_id in due:
+        one(frame_id)
 
 
 def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
@@ -93,7 +91,8 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
             report.returned.append(pair)
     report.added = sorted(wanted - rows.keys())
     insert_many(session, RsarIfg, [{"frame_id": frame_id, "date1": p.date1, "date2": p.date2} for p in report.added])
-    session.execute(update(Frame).where(Frame.id == frame_id).values(network_due=False, last_updated=Frame.last_updated))
+    due = (Frame.id == frame_id, Frame.network_due)  # only then: a write that changes nothing would wake the planner again
+    session.execute(update(Frame).where(*due).values(network_due=False, last_updated=Frame.last_updated))
     if report.warning and (report.added or report.excluded or report.returned):
         record(session, "network", frame_id=frame_id, message=report.warning)
     return report

@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from satdaemon.db import changes, daemon, network, staleness
 from satdaemon.db.changes import Changes
 from satdaemon.db.clock import now_utc
+from satdaemon.db.guards import drop_orphaned_keys
 from satdaemon.db.jobs.rescue import rescue
 from satdaemon.db.models import DaemonTools, Frame
-from satdaemon.db.queueing import Queued, Queueing, forget_keys
+from satdaemon.db.queueing import Queued, Queueing
 from satdaemon.db.session import sqlite_path
 from satdaemon.db.store import Store
 
@@ -70,18 +71,17 @@ def plan(
     everything = everything or (wanted is None and daemon.renew_defaults(db))
     counter, seen, frames = _look(db, None if everything else wanted, everything)
     done = Queued()
-    for batch in _batches(seen.frames if frames is None else frames):
+    for batch in _batches(frames):
         network.follow_dates(db, batch)
         staleness.mark(db, batch, processors)
         done += _plan_batch(db, seen, batch)
     wall_s = time.perf_counter() - began
     if everything:
-        db.write(forget_keys)
+        db.write(drop_orphaned_keys)
     if wanted is None:
         digest = staleness.outside_digest(db, processors) if everything else None
         db.write(lambda session: _note(session, counter, wall_s, digest))
-    looked_at = len(seen.frames if frames is None else frames)
-    return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, looked_at, everything)
+    return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, len(frames), everything)
 
 
 def is_due(db: Store) -> bool:
@@ -123,14 +123,14 @@ def planner_lock(db: Store) -> Iterator[bool]:
         yield True
 
 
-def _look(db: Store, wanted: list[str] | None, everything: bool) -> tuple[int, Changes, list[str] | None]:
-    """The change counter, what changed, and the frames to look at: None for those that changed."""
+def _look(db: Store, wanted: list[str] | None, everything: bool) -> tuple[int, Changes, list[str]]:
+    """The change counter, what changed, and the frames to look at."""
     with db.read_scope() as session:
         counter = session.scalar(select(DaemonTools.change_counter)) or 0
         seen = changes.look(session, wanted)
         if everything:
             wanted = list(session.scalars(select(Frame.id).order_by(Frame.priority.desc(), Frame.created_utc, Frame.id)))
-        return counter, seen, wanted
+        return counter, seen, seen.frames if wanted is None else wanted
 
 
 def _batches(frames: Sequence[str]) -> list[list[str]]:

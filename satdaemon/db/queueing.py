@@ -13,6 +13,7 @@ from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
 from satdaemon.db.arrays import among, array
+from satdaemon.db.clock import now_sql
 from satdaemon.db.needs import RANK
 from satdaemon.db.store import Store
 
@@ -28,7 +29,6 @@ _TABLE = {
     False: "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id integer, stage text, frame_id text, date1 date, date2 date,"
     " priority integer, stage_rank integer, created_utc text, is_owed boolean, PRIMARY KEY (kind, row_id, stage))",
 }
-_NOW = {True: "statement_timestamp()", False: "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 # Not as NOT EXISTS, for which PostgreSQL would read both tables whole to join them.
 _IN_NEITHER = (
     "(SELECT p.job_id FROM pending_jobs p WHERE p.job_id = k.job_id) IS NULL"
@@ -154,7 +154,7 @@ class Queueing:
         new = int(self._often("new", sql).rowcount)  # type: ignore[attr-defined]
         if not new:
             return 0
-        now = _NOW[self._postgresql]
+        now = now_sql(self._postgresql)
         columns = (
             "job_id, place, frame_id, kind, row_id, stage, date1, date2, priority, stage_rank,"
             " cpu, memory_gb, disk, attempt, tries, why, created_utc, not_before, waiting_since, held"
@@ -205,8 +205,3 @@ class Queueing:
 
     def _values(self, sql: str) -> dict[str, Any]:
         return {"frames": array(self._postgresql, self._frames)} if ":frames" in sql else {}
-
-
-def forget_keys(session: Session) -> None:
-    """Forget live jobs that are in neither table, of whatever work."""
-    session.execute(text(f"DELETE FROM job_keys WHERE job_id IN (SELECT k.job_id FROM job_keys k WHERE {_IN_NEITHER})"))

@@ -34,6 +34,11 @@ class Within(Store):
         with self.session_scope() as session:
             yield session
 
+    def write(self, work: Callable[[Session], _T], *, tries: int = 1) -> _T:
+        """Run `work` once: what may pass is tried again with the whole of the outer transaction, which it has undone."""
+        with self.session_scope() as session:
+            return work(session)
+
     def close(self) -> None:
         """Nothing to close: the connection is the outer transaction's."""
 
