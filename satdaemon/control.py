@@ -35,7 +35,7 @@ class SatDaemonController:
 
     def __init__(self, config: Database | Settings | Path | str | None = None, *, who: str | None = None) -> None:
         self.database = config if isinstance(config, Database) else Database(config)
-        self.who = who or _who()
+        self.who = who or operator_name()
 
     # Frames. "Til" a stage: the frame is on, with the stages up to it on and all later ones off. False turns that
     # last stage and all later ones off; a frame without any stage left is off.
@@ -262,7 +262,8 @@ def _stage(stage: Stage | str | None) -> Stage | None:
         raise RequestError(f"stage: expected one of {', '.join(Stage)}, got {stage!r}") from None
 
 
-def _who() -> str:
+def operator_name() -> str:
+    """Who does it, for the record: user@host of this process."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import socket
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -90,17 +88,19 @@ def _check(database: Database, frames: Sequence[str] | None, deep: bool, quiet: 
 
 def _act(database: Database, report: Report, fix: bool, delete: Sequence[Path]) -> tuple[Fixed | None, list[Path]]:
     """Fix and delete as asked; what may not be deleted is refused before anything is changed."""
+    from satdaemon.control import operator_name
     from satdaemon.db import consistency
 
     consistency.check_paths(database, report, delete)
-    fixed = consistency.fix(database, report, who=_who()) if fix else None
+    fixed = consistency.fix(database, report, who=operator_name()) if fix else None
     return fixed, consistency.delete_paths(database, report, delete)
 
 
 def _undo(database: Database, dump: Path, console: Console, as_json: bool) -> None:
+    from satdaemon.control import operator_name
     from satdaemon.db import consistency
 
-    undone: Undone = consistency.undo(database, dump, who=_who())
+    undone: Undone = consistency.undo(database, dump, who=operator_name())
     if as_json:
         typer.echo(json.dumps(asdict(undone), indent=1))
         return
@@ -218,7 +218,3 @@ def _as_json(report: Report, fixed: Fixed | None, deleted: Sequence[Path], open_
         "deleted": [str(path) for path in deleted],
         "open": len(open_),
     }
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"

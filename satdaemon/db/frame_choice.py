@@ -125,20 +125,27 @@ def tracks_at(session: Session, shape: Any) -> dict[tuple[int, str], list[BurstV
     return {key: list(bursts.values()) for key, bursts in sorted(found.items())}
 
 
-def warnings_of(bursts: Iterable[BurstValue]) -> list[str]:
-    """What is odd about a set of bursts: gaps inside a swath, a swath left out between two, parts that do not touch."""
-    warnings = []
+def gaps(bursts: Iterable[BurstValue]) -> list[tuple[BurstValue, BurstValue, int]]:
+    """Where bursts are missing inside a swath: the ones before and after, and how many; by swath, then along the track."""
     lines: dict[str, list[BurstValue]] = defaultdict(list)
     for burst in along_track(bursts):
         lines[burst.swath].append(burst)
-    for swath, line in sorted(lines.items()):
+    found = []
+    for _, line in sorted(lines.items()):
         for one, other in pairwise(line):
             missing = round(anx_difference(other.anx, one.anx) / CYCLE_DS) - 1
             if missing > 0:
-                warnings.append(f"{swath}: {missing} burst(s) missing between {one.id} and {other.id}")
-    if set(lines) == {"IW1", "IW3"}:
+                found.append((one, other, missing))
+    return found
+
+
+def warnings_of(bursts: Iterable[BurstValue]) -> list[str]:
+    """What is odd about a set of bursts: gaps inside a swath, a swath left out between two, parts that do not touch."""
+    among = list(bursts)
+    warnings = [f"{one.swath}: {missing} burst(s) missing between {one.id} and {other.id}" for one, other, missing in gaps(among)]
+    if {burst.swath for burst in among} == {"IW1", "IW3"}:
         warnings.append("IW2 is left out between IW1 and IW3: the two cannot be tied to each other")
-    shapes = [shapely.Polygon(b.footprint) for line in lines.values() for b in line if len(b.footprint) >= 3]
+    shapes = [shapely.Polygon(b.footprint) for b in among if len(b.footprint) >= 3]
     parts = len(shapely.get_parts(union(shapes))) if shapes else 1
     if parts > 1:
         warnings.append(f"the bursts fall into {parts} parts that do not touch")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db import links
 from satdaemon.db.dates import Day, days_of_files
-from satdaemon.db.frame_choice import Choice, by_ids, warnings_of
+from satdaemon.db.frame_choice import Choice, by_ids, gaps, warnings_of
 from satdaemon.db.frames import frame_of, network_settings, row_of
 from satdaemon.db.models import File, files2bursts, frames2files
 from satdaemon.db.store import Store
@@ -154,7 +154,7 @@ def _date(day: date, found: Day, verdict: Coverage, ids: Sequence[str]) -> Previ
 def _drops(frame: Frame, dates: Sequence[PreviewDate], least: float) -> tuple[Drop, ...]:
     if len(frame.bursts) < 2:
         return ()
-    with_all = sum(day.usable for day in dates)
+    with_all, holes = sum(day.usable for day in dates), len(gaps(frame.bursts))
     together: Mapping[frozenset[date], list[str]] = defaultdict(list)
     for burst in frame.bursts:
         together[frozenset(day.date for day in dates if burst.id not in day.present)].append(burst.id)
@@ -167,9 +167,6 @@ def _drops(frame: Frame, dates: Sequence[PreviewDate], least: float) -> tuple[Dr
         presents = [frozenset(day.present) & remaining for day in dates]
         usable = sum(verdicts.of(present).usable for present in presents)
         complete = sum(present == remaining for present in presents)
-        found.append(Drop(ids, usable, usable - with_all, complete, _gaps(left) > _gaps(frame)))
+        found.append(Drop(ids, usable, usable - with_all, complete, len(gaps(left.bursts)) > holes))
     return tuple(sorted(found, key=lambda d: (-d.gain, -d.complete, d.gap, len(d.bursts), d.bursts)))
 
-
-def _gaps(frame: Frame) -> int:
-    return sum("missing between" in warning for warning in warnings_of(frame.bursts))

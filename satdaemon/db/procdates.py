@@ -57,11 +57,18 @@ def update_dates(db: Store, frame_id: str, user_master_date: date | None = None)
     finds none yet, `master` is None and `master_reason` says why. Raises RequestError where another master
     is set already (see `set_master_for_frame`), or the user's date is none of the frame's.
     """
-    try:
-        files = orbits.scan(db.settings.parameters.orbit_path)
-    except NotReady:
-        files = ()
+    with db.read_scope() as session:
+        has_master = session.scalar(select(Master.id).where(Master.frame_id == frame_id)) is not None
+    files = () if has_master else _orbit_files(db)
     return db.write(lambda session: _update(db, session, frame_id, user_master_date, files))
+
+
+def _orbit_files(db: Store) -> tuple[OrbitFile, ...]:
+    """For the choice of a master, which wants a date with a precise orbit."""
+    try:
+        return orbits.scan(db.settings.parameters.orbit_path)
+    except NotReady:
+        return ()
 
 
 def _update(db: Store, session: Session, frame_id: str, wish: date | None, files: tuple[OrbitFile, ...]) -> DatesReport:

@@ -64,7 +64,6 @@ def recovered(
         if stage is Stage.DOWNLOAD:
             names = " ".join(inputs["orbit"])
             columns |= {"orbit": names or None, "restituted": "RESORB" in names}
-            columns["restituted"] = "RESORB" in " ".join(inputs["orbit"])
         prints[stage, key] = columns["fingerprint"]
         found[stage, key] = columns
     return found

@@ -71,11 +71,14 @@ def _pass(db: Store, session: Session) -> list[Grant]:
 
 def _explain(session: Session, known: dict[int, tuple[str | None, bool]], reasons: dict[int, str]) -> None:
     """Write down which jobs no machine can take, and take it back where that has passed."""
+    jobs_of: dict[str | None, list[int]] = {}
     for job_id, (reason, no_machine) in known.items():
         why = reasons.get(job_id)
         if (why is not None and (reason, no_machine) != (why, True)) or (why is None and no_machine):
-            values = {"reason": why, "no_machine": why is not None}
-            session.execute(update(PendingJob).where(PendingJob.job_id == job_id).values(**values))
+            jobs_of.setdefault(why, []).append(job_id)
+    for why, job_ids in jobs_of.items():
+        values = {"reason": why, "no_machine": why is not None}
+        session.execute(update(PendingJob).where(PendingJob.job_id.in_(job_ids)).values(**values))
 
 
 def _grantable(db: Store) -> Select[PendingJob]:
