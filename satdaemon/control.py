@@ -1,4 +1,4 @@
-"""`SatDaemonController`: everything that an operator does. Flows, command line and web act through it.
+"""`SatDaemonController`: everything that an operator does. Flows and the command line act through it.
 
 Every call is one transaction, is recorded with who made it, and counts a change, so that the planner makes its
 list of jobs again. None of them waits for the daemon.
@@ -115,6 +115,21 @@ class SatDaemonController:
         Raises NeedsConfirmation where there are such products and `confirm` is not given.
         """
         return frame_edit.edit_bursts(self.database, frame_id, add=add, drop=drop, confirm=confirm, who=self.who)[0]
+
+    def edit_frame(
+        self,
+        frame_id: str,
+        *,
+        add: Sequence[str] = (),
+        drop: Sequence[str] = (),
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        notes: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[frame_edit.Redo, ...]:
+        """Change bursts, settings and notes of a frame at once; what becomes stale by the settings. Nothing with `dry_run`."""
+        return frame_settings.edit_frame(
+            self.database, frame_id, add=add, drop=drop, settings=settings, notes=notes, dry_run=dry_run, who=self.who
+        )
 
     def set_frame_settings(self, frame_id: str, values: Mapping[str, Mapping[str, Any]]) -> tuple[frame_edit.Redo, ...]:
         """Give a frame settings of its own, `{stage: {key: value}}`; None takes satdaemon.cfg's. What becomes stale by it."""

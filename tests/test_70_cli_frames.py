@@ -157,3 +157,24 @@ def test_export_writes_a_file_once(database: Database, run: Run, tmp_path: Path)
     assert "6 bursts" in run("frames", "export", tmp_path / "b.shp", "--bursts", "--frames", f"{FRAME},")
     refused(run, "unknown ones: 132A_NO", "frames", "export", tmp_path / "c.gpkg", "--frames", f"{FRAME},132A_NO")
     refused(run, "expected a name that ends with", "frames", "export", tmp_path / "c.xyz")
+
+
+def test_a_dry_run_tells_and_refuses_what_the_change_would(database: Database, run: Run) -> None:
+    make_frame(database, 4)
+    run_all(database, product=True)
+    refused(run, "expected keys of", "frame", "edit", FRAME, "--setting", "satsar.colour=red", "--dry-run")
+    refused(run, "no frame|found none", "frame", "edit", "132A_NOT_THERE", "--notes", "n", "--dry-run")
+    told = run("frame", "edit", FRAME, "--setting", "satsar.esd_cell_lines=7", "--notes", "n", "--dry-run")
+    assert "stale from the next plan on" in told and "nothing changed" in told
+    (frame,) = database.query(Frame)
+    assert (frame.stage_settings, frame.notes) == ({}, None)
+
+
+def test_an_edit_is_done_whole_or_not_at_all(database: Database, run: Run) -> None:
+    make_frame(database, 4)
+    plan(database)
+    assert jobs.grant_pass(database)
+    words = ("--setting", "satsar.esd_cell_lines=7", "--notes", "n", "--drop", IDS[2], "--yes")
+    refused(run, "no running jobs", "frame", "edit", FRAME, *words)
+    (frame,) = database.query(Frame)
+    assert (frame.stage_settings, frame.notes, len(frame.bursts)) == ({}, None, 6)

@@ -23,6 +23,8 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("-d", "--config", help="Configuration file; default: $SATDAEMON_CONFIG, else satdaemon.cfg.", metavar="CFG"),
 ]
+DIFFERS = 3
+"""Exit code of a command that compared and found differences."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -14,14 +14,12 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import DIFFERS, ConfigOption, JsonOption, app, make_console
 
 if TYPE_CHECKING:
     from satdaemon.db import Database
     from satdaemon.db.consistency import Finding, Fixed, Report, Undone
 
-FINDINGS = 3
-"""Exit code where something does not fit."""
 _LISTED = 5
 _OFFERED = 20
 
@@ -69,7 +67,7 @@ def check_consistency_command(
         console.print(_page(report, everything))
         _tell(console, report, fixed, deleted, open_, everything)
     if open_:
-        raise typer.Exit(FINDINGS)
+        raise typer.Exit(DIFFERS)
 
 
 def _check(database: Database, frames: Sequence[str] | None, deep: bool, quiet: bool) -> Report:

@@ -133,17 +133,11 @@ def edit(
                 typer.echo(f"warning: {warning}")
         if plan.redo and not dry_run and not yes:
             _ask(f"frame {frame_id}: {plan}")
-    if not dry_run:
-        # First what may be refused: a setting out of bounds leaves the bursts as they are.
-        if values:
-            stale = control.set_frame_settings(frame_id, values)
-            told["becomes_stale"] = plain(list(stale))
-            if stale and not as_json:
-                typer.echo(f"{frame_id}: made with other settings, stale from the next plan on: {', '.join(map(str, stale))}")
-        if notes is not None:
-            control.set_frame_notes(frame_id, notes)
-        if add or drop:
-            control.edit_frame_bursts(frame_id, add=add or [], drop=drop or [], confirm=True)
+    stale = control.edit_frame(frame_id, add=add or [], drop=drop or [], settings=values, notes=notes, dry_run=dry_run)
+    if values:
+        told["becomes_stale"] = plain(list(stale))
+        if stale and not as_json:
+            typer.echo(f"{frame_id}: made with other settings, stale from the next plan on: {', '.join(map(str, stale))}")
     if as_json:
         typer.echo(json.dumps({**told, "changed": not dry_run}, indent=1))
     else:

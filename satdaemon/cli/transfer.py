@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import DIFFERS, ConfigOption, JsonOption, app, make_console
 
 if TYPE_CHECKING:
     from satdaemon.db.transfer import Progress as Told
@@ -151,7 +151,7 @@ def compare_command(
         console.print(f"first: {found.first}\nsecond: {found.second}", highlight=False, markup=False)
         console.print(table)
     if not found.equal:
-        raise typer.Exit(3)
+        raise typer.Exit(DIFFERS)
 
 
 def _show(done: Restored, dry_run: bool, as_json: bool) -> None:

@@ -33,6 +33,7 @@ from satdaemon.db.outline import outline
 from satdaemon.db.preview import preview_frame
 from satdaemon.db.procdates import DatesReport, update_dates
 from satdaemon.db.store import Store
+from satdaemon.db.within import at_once
 from satdaemon.domain import Burst as BurstValue
 from satdaemon.errors import NeedsConfirmation, RequestError
 from satdaemon.planning.bursts import match_bursts
@@ -108,8 +109,12 @@ def edit_bursts(
     plan = plan_edit(db, frame_id, add=add, drop=drop)
     if plan.redo and not confirm:
         raise NeedsConfirmation(f"frame {frame_id}: {plan}. Call again with confirm=True to do so", plan)
-    db.write(lambda session: _apply(session, plan, who))
-    return plan, update_dates(db, frame_id)
+
+    def work(store: Store) -> DatesReport:
+        store.write(lambda session: _apply(session, plan, who))
+        return update_dates(store, frame_id)
+
+    return plan, at_once(db, work)
 
 
 def redo_from(session: Session, frame_id: str, first: Stage, *, left_behind: bool = False) -> tuple[Redo, ...]:

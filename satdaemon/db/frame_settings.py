@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from satdaemon.config import StageSettings
 from satdaemon.db.daemon import changed
-from satdaemon.db.frame_edit import Redo, redo_from
+from satdaemon.db.frame_edit import Redo, edit_bursts, redo_from
 from satdaemon.db.frames import row_of
 from satdaemon.db.store import Store
+from satdaemon.db.within import at_once, undone
 from satdaemon.errors import RequestError
 from satdaemon.status import Stage
+
+
+def edit_frame(
+    db: Store,
+    frame_id: str,
+    *,
+    add: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    notes: str | None = None,
+    dry_run: bool = False,
+    who: str = "edit_frame",
+) -> tuple[Redo, ...]:
+    """Change bursts, settings and notes of a frame: all of it or, where one part is refused, nothing.
+
+    Returns what is made with other settings, as `edit_settings` does. With `dry_run` all is done and undone.
+    """
+
+    def work(store: Store) -> tuple[Redo, ...]:
+        stale = edit_settings(store, frame_id, settings, who=who) if settings else ()
+        if notes is not None:
+            edit_notes(store, frame_id, notes, who=who)
+        if add or drop:
+            edit_bursts(store, frame_id, add=add, drop=drop, confirm=True, who=who)
+        return stale
+
+    return undone(db, work) if dry_run else at_once(db, work)
 
 
 def edit_notes(db: Store, frame_id: str, notes: str | None, *, who: str = "edit_frame") -> None:

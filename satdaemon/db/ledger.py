@@ -1,6 +1,6 @@
 """Reading the view `ledger`: where every stage of every row stands, and why.
 
-The planner, the commands and the pages read this and nothing else, so that they say the same.
+The planner and the commands read this and nothing else, so that they say the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What files there are, for people and pages."""
+"""What files there are, for people."""
 
 from __future__ import annotations
 
