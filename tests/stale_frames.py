@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from databases import make_settings
+import pytest
+from databases import DIALECTS, make_settings
 from frames_made import FRAME, add_file, bursts, days, start
 from orbit_files import write_orbit
 from postgres import Cluster
@@ -147,3 +148,22 @@ def copy_of(place: Path, url: str, to: Path, cluster: Cluster | None) -> Iterato
         db = Database(settings_in(to, copied))
         yield db
         db.close()
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """(places, URL) of a finished frame, made once for each dialect."""
+    place = tmp_path_factory.mktemp("finished")
+    if request.param == "postgresql":
+        with request.getfixturevalue("postgres_cluster").database() as url:
+            yield place, _made(place, url)
+    else:
+        shutil.copy(request.getfixturevalue("sqlite_template"), place / "satdaemon.sqlite")
+        yield place, _made(place, f"sqlite:///{place}/satdaemon.sqlite")
+
+
+def _made(place: Path, url: str) -> str:
+    db = Database(settings_in(place, url))
+    make(db)
+    db.close()
+    return url

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from databases import DIALECTS
 from frames_made import FRAME, add_file, bursts
 from stale_frames import (
     CPU_S,
@@ -20,10 +19,8 @@ from stale_frames import (
     copy_of,
     finish,
     key,
-    make,
     orbit,
     pairs_of,
-    settings_in,
     stale_names,
     standing,
     work,
@@ -38,23 +35,6 @@ from satdaemon.status import ProcStatus, RowKind, Stage
 MASTER, LAST, FIRST = DATES[2], DATES[-1], DATES[0]
 
 
-@pytest.fixture(scope="module", params=DIALECTS)
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """(places, URL) of a finished frame, made once for each dialect."""
-    place = tmp_path_factory.mktemp("finished")
-    if request.param == "postgresql":
-        with request.getfixturevalue("postgres_cluster").database() as url:
-            yield place, _made(place, url)
-    else:
-        shutil.copy(request.getfixturevalue("sqlite_template"), place / "satdaemon.sqlite")
-        yield place, _made(place, f"sqlite:///{place}/satdaemon.sqlite")
-
-
-def _made(place: Path, url: str) -> str:
-    db = Database(settings_in(place, url))
-    make(db)
-    db.close()
-    return url
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from databases import DIALECTS
 from frames_made import FRAME
-from stale_frames import DATES, copy_of, key, make, orbit, settings_in, stale_names, standing
+from stale_frames import DATES, copy_of, key, orbit, stale_names, standing
 from typer.testing import CliRunner
 
 from satdaemon.cli import application as cli
@@ -36,23 +34,6 @@ class Place:
         return done.output
 
 
-@pytest.fixture(scope="module", params=DIALECTS)
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """(places, URL) of a finished frame, made once for each dialect."""
-    place = tmp_path_factory.mktemp("finished")
-    if request.param == "postgresql":
-        with request.getfixturevalue("postgres_cluster").database() as url:
-            yield place, _made(place, url)
-    else:
-        shutil.copy(request.getfixturevalue("sqlite_template"), place / "satdaemon.sqlite")
-        yield place, _made(place, f"sqlite:///{place}/satdaemon.sqlite")
-
-
-def _made(place: Path, url: str) -> str:
-    db = Database(settings_in(place, url))
-    make(db)
-    db.close()
-    return url
 
 
 @pytest.fixture
