@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from frames_made import FRAME, add_file, days, make_frame, master_date, run_all, start
+from frames_made import FRAME, add_file, bursts, days, make_frame, master_date, run_all, start
 from products_made import BEGAN, write_all, write_product
 
 from satdaemon.db import Database, File, Frame, Ifg, JobEvent, Master, PendingJob, Product, RsarIfg, RunningJob, jobs
@@ -16,6 +16,7 @@ from satdaemon.db.clock import now_utc
 from satdaemon.db.consistency import Kind, Report, check, contents, delete_paths, fix, undo
 from satdaemon.db.consistency.dump import Dump
 from satdaemon.db.consistency.snapshot import shown_points
+from satdaemon.db.frames import to_update
 from satdaemon.db.planning import plan
 from satdaemon.errors import ConfigError, RequestError
 from satdaemon.status import STAGES_OF, ProcStatus, Stage
@@ -431,6 +432,42 @@ def test_zips_that_are_gone_or_changed_are_told(database: Database) -> None:
     assert not database.query(File, state="missing")
     assert told.dump is not None and undo(database, told.dump, who=WHO).files == 1
     assert [f.id for f in database.query(File, state="missing")] == [names[0]]
+
+
+def test_the_dates_of_a_zip_that_is_gone_are_looked_at_again(database: Database) -> None:
+    make_frame(database, DATES)
+    folder = database.settings.parameters.data_path / "T132"
+    folder.mkdir(parents=True)
+    path = folder / "0.zip"
+    path.write_bytes(b"x" * 1000)
+    add_file(database, datetime(2023, 6, 1, 6, tzinfo=UTC), bursts(), abspath=str(path))
+    database.update_procdates(FRAME)
+    assert to_update(database) == []
+    path.unlink()
+    told = fix(database, check(database), who=WHO)
+    assert told.files == 1 and to_update(database) == [FRAME]
+    database.update_procdates(FRAME)
+    assert told.dump is not None and undo(database, told.dump, who=WHO).files == 1
+    assert to_update(database) == [FRAME]
+
+
+def test_a_data_disk_that_is_not_mounted_changes_nothing(database: Database, made: dict) -> None:
+    folder = database.settings.parameters.data_path / "T132"
+    folder.mkdir(parents=True)
+    path = folder / "0.zip"
+    path.write_bytes(b"x" * 1000)
+    add_file(database, datetime(2023, 1, 1, 6, tzinfo=UTC), [], abspath=str(path))
+    download = made[Stage.DOWNLOAD, f"{master_date(database):%Y%m%d}"]
+    said = json.loads((download / "download.json").read_text())
+    scenes = [{"id": "0", "path": str(path), "size": 1000}]
+    (download / "download.json").write_text(json.dumps({**said, "scenes": scenes}))
+    assert corrected(database).is_clean
+    folder.rename(folder.with_name("away"))
+    found = check(database)
+    assert len(found.problems) == 2 and not found.changes
+    assert all("not there" in f.what and not f.fixable for f in found.problems)
+    folder.with_name("away").rename(folder)
+    assert check(database).is_clean
 
 
 def test_a_disk_that_does_not_answer_changes_nothing(

@@ -122,7 +122,6 @@ def contents_of(db: Store, frame_id: str) -> Contents:
         row_of(session, frame_id)
         counts = [session.scalar(select(func.count()).where(m.frame_id == frame_id)) or 0 for m in (PendingJob, FailedJob)]
         products = redo_from(session, frame_id, Stage.DOWNLOAD, left_behind=True)
-    with Session(db.points_engine) as session:
         points = session.scalar(select(func.sum(PointsVersion.points)).where(PointsVersion.frame_id == frame_id)) or 0
     return Contents(counts[0], counts[1], products, int(points))
 

@@ -17,6 +17,7 @@ from satdaemon.db.consistency.evidence import move_by_evidence
 from satdaemon.db.consistency.report import FileChange, ProductChange, Report, RowChange
 from satdaemon.db.consistency.snapshot import RowKey, live_rows, rows_of
 from satdaemon.db.daemon import changed
+from satdaemon.db.files.rows import note_frames
 from satdaemon.db.guards import drop_orphaned_keys
 from satdaemon.db.models import MODEL_OF, FailedJob, File, Frame, Ifg, JudgedFrame, PendingJob, Product, RunningJob
 from satdaemon.db.store import Store
@@ -163,13 +164,14 @@ def look_again(session: Session, frames: Iterable[str]) -> None:
 
 def _files(session: Session, kept: Dump, files: list[FileChange]) -> int:
     kept.keep(session, File, [c.file_id for c in files])
-    done = 0
+    done: list[str] = []
     for change in files:
         same = (File.id == change.file_id, File.state == change.before)
         values = {"state": change.after, "reason": change.reason}
-        done += session.execute(update(File).where(*same).values(**values).returning(File.id)).first() is not None
+        done += session.scalars(update(File).where(*same).values(**values).returning(File.id)).all()
+    note_frames(session, done)
     kept.keep(session, File, [c.file_id for c in files], after=True)
-    return done
+    return len(done)
 
 
 def _initial_done(session: Session, kept: Dump, frames: list[str]) -> None:

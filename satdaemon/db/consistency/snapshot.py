@@ -102,6 +102,6 @@ def live_rows(session: Session, running: Any, pending: Any) -> tuple[dict[RowKey
 
 def shown_points(db: Store, frame_id: str) -> bool:
     """True where the points database shows points of the frame."""
-    with Session(db.points_engine) as session:
+    with db.read_scope() as session:
         shown = (PointsVersion.frame_id == frame_id, PointsVersion.state == ACTIVE)
         return session.scalar(select(PointsVersion.id).where(*shown)) is not None

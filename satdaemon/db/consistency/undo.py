@@ -16,6 +16,7 @@ from satdaemon.db.consistency.fix import look_again
 from satdaemon.db.consistency.report import Place
 from satdaemon.db.consistency.snapshot import RowKey, live_rows, rows_of
 from satdaemon.db.daemon import changed
+from satdaemon.db.files.rows import note_frames
 from satdaemon.db.guards import drop_orphaned_keys
 from satdaemon.db.models import MODEL_OF, FailedJob, File, Frame, PendingJob, Product, RunningJob, stage_of
 from satdaemon.db.store import Store
@@ -127,14 +128,16 @@ def _work(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _files(session: Session, before: _Rows, after: _Rows, told: Undone) -> None:
-    now = {r["id"]: r for r in after}
+    now, done = {r["id"]: r for r in after}, []
     for old in before:
         same = (File.id == old["id"], File.state == now.get(old["id"], old)["state"])
         values = {"state": old["state"], "reason": old["reason"]}
         if session.execute(update(File).where(*same).values(**values).returning(File.id)).first() is None:
             told.left.append(f"file {old['id']}: it has changed since the fix")
         else:
-            told.files += 1
+            done.append(old["id"])
+    note_frames(session, done)
+    told.files += len(done)
 
 
 def _frames(session: Session, before: _Rows, after: _Rows) -> None:

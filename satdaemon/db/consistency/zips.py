@@ -11,11 +11,10 @@ from sqlalchemy import select
 from satdaemon.archive.transfer import PART_SUFFIX
 from satdaemon.archive.verify import algorithm_of, checksum_of
 from satdaemon.db.consistency.report import FileChange, Finding, Kind, Report
+from satdaemon.db.files.comparison import GONE
 from satdaemon.db.models import File, frames2files
 from satdaemon.db.models.catalogue import BAD, MISSING, ON_DISK
 from satdaemon.db.store import Store
-
-_GONE = "was on disk, is not now"
 
 
 def check_zips(db: Store, frames: Collection[str] | None, pool: ThreadPoolExecutor, *, deep: bool) -> Report:
@@ -43,6 +42,8 @@ def _look(file: File, deep: bool) -> tuple[str, str | None, str] | None:
     try:
         size = path.stat().st_size
     except FileNotFoundError:
+        if file.state != MISSING and not path.parent.is_dir():
+            return "its directory is not there", None, "mount its disk; gone for good: satdaemon ingest-files --all-gone"
         return None if file.state == MISSING else ("the zip is not there", MISSING, "note that it is missing")
     except OSError as error:
         return f"cannot be read: {error}", None, "mend the disk and check again"
@@ -60,7 +61,7 @@ def _look(file: File, deep: bool) -> tuple[str, str | None, str] | None:
 
 def _add(report: Report, file: File, what: str, state: str | None, remedy: str) -> None:
     if state is not None:
-        reason = {MISSING: _GONE, BAD: what}.get(state)
+        reason = {MISSING: GONE, BAD: what}.get(state)
         report.files.append(FileChange(file.id, file.state, state, reason))
     path = Path(str(file.abspath))
     report.findings.append(Finding(Kind.ZIP, what, path=path, remedy=remedy, fixable=state is not None))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -105,6 +106,9 @@ def read_dump(engine: Engine, path: Path) -> None:
             if not whole:
                 running.kill()  # closing its input would commit what came so far
             code = running.wait()
+            assert running.stdin is not None
+            with suppress(BrokenPipeError):
+                running.stdin.close()  # what is left in its buffer has no reader
             if making.wait() and not whole and code < 0:
                 raise CorruptProduct(f"{path}: pg_restore: {_said(made)}")
             if code:

@@ -55,10 +55,14 @@ class DatabaseSource:
         self.tables = tables
         self._main = main
         self._points = points
+        self._counts: dict[str, int] = {}
 
     def count(self, table: Table) -> int:
         """How many rows."""
-        return int(self._of(table).execute(text(f"SELECT count(*) FROM {quoted(table.name)}")).scalar_one())
+        if table.name not in self._counts:  # one snapshot: it does not change
+            counted = self._of(table).execute(text(f"SELECT count(*) FROM {quoted(table.name)}"))
+            self._counts[table.name] = int(counted.scalar_one())
+        return self._counts[table.name]
 
     def last_number(self, table: Table) -> int | None:
         """The last number that the database gave by itself to a row of this table; 0 where none was given yet."""
