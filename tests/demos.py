@@ -15,6 +15,7 @@ import pytest
 
 from satdaemon.config import load
 from satdaemon.db import Database, RunningJob
+from satdaemon.db.consistency import Kind, Report, check, delete_paths
 
 
 def start(out: Path, *options: str) -> subprocess.Popen[str]:
@@ -67,3 +68,14 @@ def killed_demo(tmp_path_factory: pytest.TempPathFactory) -> KilledDemo:
     worker = next(part for part in services["parts"] if str(job.machine) in part["name"])
     os.kill(worker["pid"], signal.SIGKILL)
     return KilledDemo(out, ended_well(process))
+
+
+def tidied(demo: KilledDemo) -> Report:
+    """Check the demo to the last byte, and delete by name what the killed worker left; what the check found."""
+    database = Database(load(demo.out / "satdaemon.cfg"))
+    found = check(database, deep=True)
+    assert {f.kind for f in found.problems} <= {Kind.HALF_WRITTEN}, found.problems
+    left = [f.path for f in found.problems if f.path is not None]
+    assert delete_paths(database, found, left) == left
+    database.close()
+    return found

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from demos import KilledDemo
+from demos import KilledDemo, tidied
 from postgres import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +25,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def test_the_walk_through_the_database_runs_as_it_stands(killed_demo: KilledDemo, postgres_cluster: Cluster) -> None:
     found = blocks(ROOT / "docs" / "howto" / "database.md")
     assert len(found) > 10
+    tidied(killed_demo)
     with postgres_cluster.database(template=None) as url:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         config = str(killed_demo.out / "satdaemon.cfg")
