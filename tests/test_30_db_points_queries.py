@@ -63,6 +63,18 @@ def test_a_polygon_in_every_form(database: Database, made: dict[str, np.ndarray]
     assert len(points.in_polygon(database, FRAME, given_as[form], limit=7)) == 7
 
 
+def test_parts_whose_boxes_overlap_give_each_point_once(database: Database, made: dict[str, np.ndarray]) -> None:
+    west, south, east, north = (f(made[axis]) for f, axis in ((np.min, "lon"), (np.min, "lat"), (np.max, "lon"), (np.max, "lat")))
+    mid_x, mid_y = (west + east) / 2, (south + north) / 2
+    corner = shapely.Polygon([(west, south), (east, south), (east, mid_y), (mid_x, mid_y), (mid_x, north), (west, north)])
+    gap = (east - west) / 100
+    nook = shapely.box(mid_x + gap, mid_y + gap, east, north)
+    both = shapely.MultiPolygon([corner, nook])
+    found = points.in_polygon(database, FRAME, both)
+    expected = shapely.intersects_xy(both, made["lon"], made["lat"])
+    assert len(found) == len(set(found.point_id)) == int(expected.sum()) > 100
+
+
 def test_polygons_that_are_none(database: Database, made: dict[str, np.ndarray]) -> None:
     for wrong in ("POINT (1 2)", "nonsense", '{"type": "Nothing"}', 5, "POLYGON ((400000 0, 400100 0, 400100 100, 400000 0))"):
         with pytest.raises(RequestError, match="polygon"):

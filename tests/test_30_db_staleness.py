@@ -238,6 +238,24 @@ def test_a_newer_processor_and_not_an_older_one(db: Database) -> None:
     assert staleness.outside_digest(db, newer) != staleness.outside_digest(db, VERSIONS)
 
 
+def test_a_look_that_does_not_compare_programs_leaves_what_is_known_of_them(db: Database) -> None:
+    newer = {**VERSIONS, Stage.UNWRAP: ("unwrap", "1.1")}
+    assert staleness.mark(db, processors=newer)
+    before = {(p.product_id, p.reason, p.since_utc) for p in db.query(StaleProduct)}
+    assert before and staleness.mark(db) == []
+    assert {(p.product_id, p.reason, p.since_utc) for p in db.query(StaleProduct)} == before
+    assert staleness.mark(db, processors=newer) == []
+
+
+def test_a_stale_date_out_of_range_is_not_said_to_be_made_again_by_itself(db: Database) -> None:
+    orbit(db, DATES[-1])
+    staleness.mark(db, processors=VERSIONS)
+    db.update(Frame, {"reprocess": True}, id=FRAME)
+    assert all(row.allowed for row in staleness.stale(db) if row.kind is RowKind.IFG)
+    db.update(Frame, {"end_date": DATES[-2]}, id=FRAME)
+    assert not any(row.allowed for row in staleness.stale(db) if row.kind is RowKind.IFG)
+
+
 def test_bursts_of_the_frame(db: Database) -> None:
     from sqlalchemy import delete
 

@@ -70,10 +70,10 @@ def plan(
     wanted = None if frame_ids is None else sorted(set(frame_ids))
     everything = everything or (wanted is None and daemon.renew_defaults(db))
     counter, seen, frames = _look(db, None if everything else wanted, everything)
-    done = Queued()
+    done, shelf = Queued(), staleness.shelf_of(db)
     for batch in _batches(frames):
         network.follow_dates(db, batch)
-        staleness.mark(db, batch, processors)
+        staleness.mark(db, batch, processors, shelf=shelf)
         done += _plan_batch(db, seen, batch)
     wall_s = time.perf_counter() - began
     if everything:

@@ -97,10 +97,12 @@ def probe_all(
         running: dict[Future[Probe], Path] = {}
         try:
             with _pool(workers) as pool:
-                yield from _drain(pool, work, waiting, running, stop)
+                yield from _drain(pool, work, waiting, running, stop, 2 * workers)
         except BrokenProcessPool:
             # One of these ended its reader. Alone in a process of its own each shows whether it was the one.
-            for path in [path for path in running.values() if not stop()]:
+            for path in list(running.values()):
+                if stop():
+                    return
                 yield _alone(work, path)
 
 
@@ -110,9 +112,9 @@ def _drain(
     waiting: list[Path],
     running: dict[Future[Probe], Path],
     stop: Callable[[], bool],
+    most: int,
 ) -> Iterator[Probe]:
-    """Keep the pool busy with a few files ahead; `running` names those that have no result yet."""
-    most = 2 * multiprocessing.cpu_count() + 2
+    """Keep the pool busy with at most `most` files ahead; `running` names those that have no result yet."""
     while (waiting and not stop()) or running:
         while waiting and len(running) < most and not stop():
             running[pool.submit(work, waiting[-1])] = waiting[-1]

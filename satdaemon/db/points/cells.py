@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def ranges_of_box(west: float, south: float, east: float, north: float, most: in
             half = side >> 1
             split += [(x + dx, y + dy, level - 1) for dy in (0, half) for dx in (0, half)]
         squares = [s for s in split if not (s[0] > x1 or s[1] > y1 or s[0] + (1 << s[2]) <= x0 or s[1] + (1 << s[2]) <= y0)]
-    return _joined(sorted(done + [_range(*square) for square in squares]))
+    return joined_ranges(done + [_range(*square) for square in squares])
 
 
 def _steps(values: Any, low: float, span: float) -> NDArray[np.uint64]:
@@ -63,9 +64,10 @@ def _range(x: int, y: int, level: int) -> tuple[int, int]:
     return first, first + (1 << (2 * level)) - 1
 
 
-def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def joined_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same cells as ranges in order that neither touch nor overlap."""
     joined: list[tuple[int, int]] = []
-    for first, last in ranges:
+    for first, last in sorted(ranges):
         if joined and first <= joined[-1][1] + 1:
             joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
         else:

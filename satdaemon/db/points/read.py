@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from satdaemon.db.models import Point, PointSeries, PointsVersion
 from satdaemon.db.models.points import ACTIVE
-from satdaemon.db.points.cells import BITS, ranges_of_box
+from satdaemon.db.points.cells import BITS, joined_ranges, ranges_of_box
 from satdaemon.db.points.fetch import among
 from satdaemon.db.points.places import EARTH_M, Box, box_around, boxes_of, distance_m, region_of, within
 from satdaemon.db.points.product import COLUMNS
@@ -206,21 +206,26 @@ def joined(parts: Sequence[Points], version: int, columns: Sequence[str] | None)
 
 def _parts(view: Shown, region: Any | None, columns: Any, quality: Quality, piece: int) -> Iterator[Points]:
     """Points of the boxes around a region, range by range, each piece where the one before ended."""
-    boxes = [None] if region is None else [_bounds(part) for part in shapely.get_parts(region)]
-    for box in boxes if len(boxes) < 16 else [_bounds(region)]:
-        inside = [] if box is None else _inside(box)
-        for first, last in [(0, 1 << 2 * BITS)] if box is None else ranges_of_box(*box):
-            after: list[Any] = []
-            while True:
-                where = [Point.cell.between(first, last), *after, *inside, *quality.conditions()]
-                order = (Point.cell, Point.point_id)
-                found, cells = view.points(where, columns=columns, order=order, limit=piece, cells=True)
-                assert cells is not None
-                yield found
-                if len(found) < piece:
-                    break
-                first, point = int(cells[-1]), int(found.point_id[-1])
-                after = [or_(Point.cell > first, Point.point_id > point)]
+    inside: list[Any] = []
+    ranges = [(0, 1 << 2 * BITS)]
+    if region is not None:
+        boxes = [_bounds(part) for part in shapely.get_parts(region)]
+        boxes = boxes if len(boxes) < 16 else [_bounds(region)]
+        # Together, not box by box: where boxes overlap a point would come twice.
+        ranges = joined_ranges(span for box in boxes for span in ranges_of_box(*box))
+        inside = [or_(*(and_(*_inside(box)) for box in boxes))]
+    for first, last in ranges:
+        after: list[Any] = []
+        while True:
+            where = [Point.cell.between(first, last), *after, *inside, *quality.conditions()]
+            order = (Point.cell, Point.point_id)
+            found, cells = view.points(where, columns=columns, order=order, limit=piece, cells=True)
+            assert cells is not None
+            yield found
+            if len(found) < piece:
+                break
+            first, point = int(cells[-1]), int(found.point_id[-1])
+            after = [or_(Point.cell > first, Point.point_id > point)]
 
 
 def _in_boxes(view: Shown, boxes: Sequence[Box], columns: Any, quality: Quality, limit: int | None) -> Points:

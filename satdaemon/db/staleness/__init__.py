@@ -6,6 +6,6 @@ on it, at once and through all stages. Products serve until they are made again,
 
 from satdaemon.db.staleness.conditions import Processors, outside_digest
 from satdaemon.db.staleness.listing import StaleRow, stale
-from satdaemon.db.staleness.looking import Marked, check, mark
+from satdaemon.db.staleness.looking import Marked, check, mark, shelf_of
 
-__all__ = ["Marked", "Processors", "StaleRow", "check", "mark", "outside_digest", "stale"]
+__all__ = ["Marked", "Processors", "StaleRow", "check", "mark", "outside_digest", "shelf_of", "stale"]

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from satdaemon.db.costs import typical_cpu_s
-from satdaemon.db.models import MODEL_OF, Frame, Product, StaleProduct, stage_id, stage_of
+from satdaemon.db.models import LEDGER, MODEL_OF, Frame, Product, StaleProduct, stage_id, stage_of
 from satdaemon.db.store import Store
 from satdaemon.domain import product_key
 from satdaemon.errors import RequestError
@@ -66,16 +66,19 @@ def _rows(session: Session, kind: RowKind, frames: Sequence[str] | None) -> list
 
 
 def _of_frame(session: Session, frame_id: str, rows: list[Any]) -> list[StaleRow]:
-    frame = session.get_one(Frame, frame_id)
     columns = (Product.stage, Product.key, Product.bytes, StaleProduct.since_utc, Product.cpu_s)
     joined = select(*columns).outerjoin(StaleProduct, StaleProduct.product_id == Product.id).where(Product.frame_id == frame_id)
     products = {(Stage(stage), key): rest for stage, key, *rest in session.execute(joined)}
     typical = typical_cpu_s(session, frame_id)
-    return [_row(frame, row, products, typical) for row in rows]
+    by_itself = _next_of(session, frame_id)
+    return [_row(row, products, typical, by_itself) for row in rows]
 
 
 def _row(
-    frame: Frame, row: Any, products: dict[tuple[Stage, str], list[Any]], typical: dict[tuple[RowKind, Stage], float]
+    row: Any,
+    products: dict[tuple[Stage, str], list[Any]],
+    typical: dict[tuple[RowKind, Stage], float],
+    by_itself: set[tuple[str, int, str]],
 ) -> StaleRow:
     kind: RowKind = row.kind
     day1, day2 = (row.date1, row.date2) if kind is RowKind.RSAR_IFG else (row.date, None)
@@ -88,7 +91,7 @@ def _row(
     costs = [_cost_s(typical.get((kind, stage)), mine[stage]) for stage in stages]
     known = [cost for cost in costs if cost is not None]
     return StaleRow(
-        frame_id=frame.id,
+        frame_id=row.frame_id,
         kind=kind,
         row_id=row.id,
         date1=day1,
@@ -97,7 +100,7 @@ def _row(
         stages=stages,
         since_utc=min(since, default=row.last_updated),
         reason=row.reason or "no reason given",
-        allowed=_is_allowed(frame, row),
+        allowed=(kind.value, row.id, stage_of(kind, row.stale_from or row.proc_stage).value) in by_itself,
         bytes=sum(found[0] for stage in stages if (found := mine[stage]) is not None),
         cpu_h=sum(known) / 3600 if known else None,
     )
@@ -110,11 +113,9 @@ def _cost_s(typical: float | None, product: list[Any] | None) -> float | None:
     return None if product[2] is None else float(product[2])
 
 
-def _is_allowed(frame: Frame, row: Any) -> bool:
-    stage = stage_of(row.kind, row.stale_from or row.proc_stage)
-    if not frame.processing or not getattr(frame, f"do_{stage.value}") or frame.retired_utc is not None:
-        return False
-    if stage in (Stage.TIMESERIES, Stage.INGEST):
-        return frame.reprocess or frame.do_update or frame.initial_last_date is None
-    used_from = 3 if row.kind is RowKind.MASTER else len(STAGES_OF[row.kind])
-    return frame.reprocess or row.proc_stage < used_from
+def _next_of(session: Session, frame_id: str) -> set[tuple[str, int, str]]:
+    """(kind, row, stage) of what the rows of a frame do next by themselves."""
+    columns = LEDGER.c
+    here = (columns.frame_id == frame_id, columns.is_next, columns.is_on)
+    found = session.execute(select(columns.kind, columns.row_id, columns.stage).where(*here))
+    return {(kind, row, stage) for kind, row, stage in found}

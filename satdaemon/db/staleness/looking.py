@@ -36,8 +36,18 @@ class Marked:
     reason: str
 
 
+def shelf_of(db: Store) -> OrbitShelf:
+    """The orbit files as they are now; reads their names when they are first asked for."""
+    return OrbitShelf(db.settings.parameters.orbit_path, db.settings.download.accept_resorb)
+
+
 def mark(
-    db: Store, frames: Sequence[str] | None = None, processors: Processors | None = None, *, progress: Progress | None = None
+    db: Store,
+    frames: Sequence[str] | None = None,
+    processors: Processors | None = None,
+    *,
+    progress: Progress | None = None,
+    shelf: OrbitShelf | None = None,
 ) -> list[Marked]:
     """Make STALE what was made from inputs that have changed since; take back what is as it was.
 
@@ -53,8 +63,10 @@ def mark(
         Without, versions are not compared.
     progress
         Called with (frames done, frames to look at).
+    shelf
+        Orbit files, for whoever calls several times and reads their names once.
     """
-    shelf = OrbitShelf(db.settings.parameters.orbit_path, db.settings.download.accept_resorb)
+    shelf = shelf or shelf_of(db)
     conditions = conditions_digest(db.settings, processors)
     with db.read_scope() as session:
         due = unlike_before(session, frames, conditions, shelf)
@@ -76,7 +88,7 @@ def check(
     db: Store, frames: Sequence[str] | None = None, processors: Processors | None = None, *, progress: Progress | None = None
 ) -> list[Marked]:
     """What `mark` would do now; nothing is written. Every frame with anything new is looked at."""
-    shelf = OrbitShelf(db.settings.parameters.orbit_path, db.settings.download.accept_resorb)
+    shelf = shelf_of(db)
     found: list[Marked] = []
     with db.read_scope() as session:
         due = unlike_before(session, frames, conditions_digest(db.settings, processors), shelf)

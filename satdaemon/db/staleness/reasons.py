@@ -26,6 +26,8 @@ from satdaemon.db.staleness.conditions import (
 from satdaemon.db.staleness.facts import Facts, Key, Shown
 from satdaemon.status import RowKind, Stage
 
+PROGRAM = "processor "
+"""How reasons begin that are about the program."""
 _SHOWN = 3
 """So many of a kind are named, the others counted."""
 
@@ -103,9 +105,9 @@ def _program(given: Mapping[str, Any], now: tuple[str, str] | None) -> list[str]
     if now is None or not name:
         return []
     if name != now[0]:
-        return [f"processor {name} became {now[0]}"]
+        return [f"{PROGRAM}{name} became {now[0]}"]
     if version and now[1] and is_newer(now[1], version):
-        return [f"processor {name} {version} became {now[1]}"]
+        return [f"{PROGRAM}{name} {version} became {now[1]}"]
     return []
 
 

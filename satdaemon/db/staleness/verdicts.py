@@ -14,6 +14,7 @@ from satdaemon.db.staleness.facts import FRAME_KEY, Facts, Key, Row, look_into
 from satdaemon.db.staleness.orbits import OrbitShelf
 from satdaemon.db.staleness.reading import BY_RECORD, UNKNOWN, order, reads, recorded_reads
 from satdaemon.db.staleness.reasons import (
+    PROGRAM,
     Expected,
     changed_conditions,
     changed_pairs,
@@ -70,6 +71,9 @@ def judge(session: Session, facts: Facts, settings: Settings, processors: Proces
     doubtful = [key for key, token in tokens.items() if facts.products[key].judged != token]
     look_into(session, facts, [facts.products[key].id for key in doubtful])
     own = {key: _own(facts, key, now.of(key)) for key in doubtful}
+    for key in doubtful:
+        if now.of(key)[0].program is None:  # not compared, so that what is known of it stays
+            own[key].own += _known_of_program(facts, key)
     found.fresh = {facts.products[key].id: tokens[key] for key in doubtful if not own[key].own}
     for key, made in facts.products.items():
         better = _better_orbit(facts, key, made.orbit, shelf) if made.orbit else None
@@ -134,6 +138,13 @@ def _own(facts: Facts, key: Key, now: tuple[Expected, str]) -> Verdict:
         verdict.own += pairs
     verdict.own += made_again(other)
     return verdict
+
+
+def _known_of_program(facts: Facts, key: Key) -> list[str]:
+    noted = facts.noted.get(facts.products[key].id)
+    if noted is None or not noted.own:
+        return []
+    return [reason for reason in noted.reason.split("; ") if reason.startswith(PROGRAM)]
 
 
 def _differ(before: str, now: str) -> bool:
