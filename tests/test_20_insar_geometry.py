@@ -14,17 +14,10 @@ from real_products import pair_t108, real_products
 from realdata import data_dir
 
 from satdaemon.insar.annotation import SafeBurst, read_bursts
+from satdaemon.insar.baseline import perpendicular_baseline_m
 from satdaemon.insar.container import open_container
-from satdaemon.insar.geometry import (
-    Track,
-    fit_track,
-    incidence_deg,
-    locate,
-    perpendicular_baseline_m,
-    to_cartesian,
-    to_lon_lat,
-    zero_doppler,
-)
+from satdaemon.insar.ellipsoid import incidence_deg, to_cartesian, to_lon_lat
+from satdaemon.insar.geometry import Track, fit_track, locate, zero_doppler
 from satdaemon.insar.grid import GridBurst, Window
 from satdaemon.insar.lattice import ground_lattice, pair_lattice
 from satdaemon.insar.orbit import annotated_arc

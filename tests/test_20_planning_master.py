@@ -20,7 +20,8 @@ def candidate(offset: int, present: int = 6, poeorb: bool = True, bperp_m: float
 def test_the_middle_date_wins() -> None:
     choice = choose_master([candidate(12 * i) for i in range(7)], TODAY)
     assert choice.date == DAY0 + timedelta(days=36)
-    assert "7 dates in time (perpendicular baselines are not known)" in choice.reason
+    every = "perpendicular baselines of 7 dates, 2022-01-01 .. 2022-03-14, are not known"
+    assert f"7 dates in time alone ({every})" in choice.reason
 
 
 def test_incomplete_dates_and_dates_without_a_precise_orbit_are_passed_over() -> None:
@@ -35,7 +36,9 @@ def test_a_far_baseline_loses_to_a_near_one() -> None:
 
 def test_one_unknown_baseline_leaves_time_alone() -> None:
     stack = [candidate(0, bperp_m=0), candidate(12, bperp_m=500), candidate(24)]
-    assert choose_master(stack, TODAY).date == DAY0 + timedelta(days=12)
+    choice = choose_master(stack, TODAY)
+    assert choice.date == DAY0 + timedelta(days=12)
+    assert "in time alone (perpendicular baselines of 2022-01-25 are not known)" in choice.reason
 
 
 def test_dates_must_be_old_enough() -> None:

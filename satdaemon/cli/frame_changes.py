@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -90,6 +91,7 @@ def plan_json(plan: FramePlan) -> dict[str, Any]:
         "returned": [day.isoformat() for day in dates.returned],
         "excluded": {day.isoformat(): reason for day, reason in dates.excluded.items()},
         "network_parts": dates.parts,
+        "bperp_m": {day.isoformat(): value for day, value in sorted(dates.bperp_m.items())},
         **{name: [_plain(effect) for effect in getattr(plan.effects, name)] for name in _WORDS},
         "loses_work": plan.effects.loses_work,
         "notes": list(plan.notes),
@@ -104,6 +106,8 @@ def print_plan(plan: FramePlan) -> None:
     words += [f"{len(dates.excluded)} left out by a rule"] * bool(dates.excluded)
     shown = f"{len(dates.dates)} dates" + (f" ({', '.join(words)})" if words else "")
     console.print(f"{shown}; master {dates.master or 'not chosen yet'}", highlight=False)
+    if dates.master is not None and dates.bperp_m:
+        console.print(f"perpendicular baselines to it: {_spread(list(dates.bperp_m.values()))}", highlight=False)
     table = Table("what", "stage", "of", "count", "which", "GB", "CPU-h")
     for name, word in _WORDS.items():
         for effect in getattr(plan.effects, name):
@@ -119,6 +123,16 @@ def print_plan(plan: FramePlan) -> None:
         console.print("nothing is made, made again or given up")
     for note in plan.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def _spread(bperp_m: list[float | None]) -> str:
+    """Baselines in a few words; positive where a date's satellite is the higher one."""
+    known = sorted(value for value in bperp_m if value is not None)
+    lacking = f"{len(bperp_m) - len(known)} of {len(bperp_m)} not known"
+    if not known:
+        return lacking
+    words = f"{known[0]:.0f} to {known[-1]:.0f} m, half of them within {median(map(abs, known)):.0f} m"
+    return words if len(known) == len(bperp_m) else f"{words}; {lacking}"
 
 
 def _total(plan: FramePlan) -> str:

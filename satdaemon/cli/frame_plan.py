@@ -12,6 +12,7 @@ from satdaemon.cli.application import ConfigOption, JsonOption, make_console
 from satdaemon.cli.frame_changes import carry_out, change_of, days_of, plan_json, print_plan, rows_of
 from satdaemon.cli.frames import FrameArgument, frame_app
 
+BPERP = "bperp: perpendicular baseline to the master, positive where the date's satellite is higher across the line of sight"
 _OPEN = "YYYY-MM-DD, or `open`."
 _DEFAULT = "A number, or `default` for satdaemon.cfg's."
 StartOption = Annotated[str | None, typer.Option("--start", metavar="DATE", help=f"First date to process: {_OPEN}")]
@@ -173,7 +174,7 @@ def dates(frame_id: FrameArgument, config: ConfigOption = None, as_json: JsonOpt
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in found], indent=1, default=str))
         return
-    table = Table("date", "stage", "state", "coverage", "bperp (m)", "pairs", "files", "reason", title=frame_id)
+    table = Table("date", "stage", "state", "coverage", "bperp (m)", "pairs", "files", "reason", title=frame_id, caption=BPERP)
     for entry in found:
         lacks = f", lacks {', '.join(entry.missing_bursts)}" if entry.missing_bursts and entry.state != "excluded" else ""
         table.add_row(

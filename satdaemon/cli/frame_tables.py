@@ -76,7 +76,7 @@ def counts_table(one: FrameOverview) -> Table:
 
 def incidence_table(found: Preview, *, every_date: bool) -> Table:
     """Which bursts dates have, swath by swath in the order of acquisition: `#` present, `.` missing."""
-    table = Table("dates", "first", "last", *_swaths(found), "share", "usable", "why not")
+    table = Table("dates", "first", "last", *_swaths(found), "share", "bperp (m)", "usable", "why not")
     groups: dict[tuple[Any, ...], list[PreviewDate]] = {}
     for day in found.dates:
         key = (day.date,) if every_date else (day.present, day.usable, "" if day.usable else day.reason)
@@ -86,7 +86,7 @@ def incidence_table(found: Preview, *, every_date: bool) -> Table:
         one = days[0]
         table.add_row(
             str(len(days)), _day(days[0].date), _day(days[-1].date), *_pattern(found, one), f"{one.share:.0%}",
-            "yes" if one.usable else "no", "" if one.usable else one.reason,
+            _baselines(days), "yes" if one.usable else "no", "" if one.usable else one.reason,
         )  # fmt: skip
     return table
 
@@ -114,6 +114,13 @@ def _swaths(found: Preview) -> list[str]:
 def _pattern(found: Preview, day: PreviewDate) -> list[str]:
     present = set(day.present)
     return ["".join("#" if b.id in present else "." for b in found.bursts if b.swath == swath) for swath in _swaths(found)]
+
+
+def _baselines(days: Sequence[PreviewDate]) -> str:
+    known = sorted(day.bperp_m for day in days if day.bperp_m is not None)
+    if not known:
+        return ""
+    return f"{known[0]:.0f}" if len(days) == 1 else f"{known[0]:.0f} .. {known[-1]:.0f}"
 
 
 def _day(day: date | None) -> str:

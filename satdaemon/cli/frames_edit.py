@@ -57,6 +57,12 @@ def preview(
         console.print(incidence_table(found, every_date=dates))
     every = f"{found.complete} with every burst, from which a master can be chosen"
     console.print(f"{found.usable} of {len(found.dates)} dates usable at min_coverage {found.min_coverage:g}; {every}")
+    if found.dates:
+        master = f"master: {found.master or 'none yet'}: {found.master_reason}"
+        console.print(master, markup=False, highlight=False, soft_wrap=True)
+    if found.bperp_to is not None:
+        sign = "positive where a date's satellite is higher across the line of sight"
+        console.print(f"bperp: perpendicular baseline to {found.bperp_to}, {sign}", highlight=False, soft_wrap=True)
     drops = drops_table(found)
     if not found.dates:
         console.print("no file of them is known: satdaemon ingest-files enters zips, satdaemon frame fill asks the archive")

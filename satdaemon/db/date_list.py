@@ -28,7 +28,8 @@ class DateEntry:
     """Share of the frame's bursts that it has; None where its files are not looked at yet, or it is the master."""
     missing_bursts: tuple[str, ...]
     bperp_m: float | None
-    """Perpendicular baseline to the master, metres; known once it is coregistered."""
+    """Perpendicular baseline to the master, metres, positive where this date's satellite is higher across the line of sight:
+    as satsar measured it, before that as the orbits recorded with the files give it (`satdaemon.db.baselines`)."""
     pairs: int
     """Interferograms of it that are not left out."""
     scenes: tuple[str, ...]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db import links
+from satdaemon.db import file_orbits, links
+from satdaemon.db.baselines import Baselines, baselines
 from satdaemon.db.dates import Day, days_of_files
 from satdaemon.db.frame_choice import Choice, by_ids, gaps, warnings_of
 from satdaemon.db.frames import frame_of, network_settings, row_of
-from satdaemon.db.models import File, files2bursts, frames2files
+from satdaemon.db.master_choice import choose, orbit_files
+from satdaemon.db.models import File, Master, files2bursts, frames2files
+from satdaemon.db.models import Frame as FrameRow
 from satdaemon.db.store import Store
 from satdaemon.domain import Burst, Frame
-from satdaemon.errors import RequestError
+from satdaemon.errors import NotReady, RequestError
 from satdaemon.planning.bursts import along_track
 from satdaemon.planning.coverage import Coverage, coverage
 
@@ -34,6 +37,8 @@ class PreviewDate:
     reason: str
     files: tuple[str, ...]
     """The valid products."""
+    bperp_m: float | None = None
+    """Perpendicular baseline to the preview's `bperp_to`, metres (`satdaemon.db.baselines`); None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,11 @@ class Preview:
     drops: tuple[Drop, ...]
     """One for each burst, and one for each group of bursts that are missing together; the most useful first."""
     warnings: tuple[str, ...]
+    master: date | None = None
+    """The frame's master, or the date that the rule would choose now."""
+    master_reason: str = ""
+    bperp_to: date | None = None
+    """The date to which baselines are given: the master, or where there is none the earliest whose orbit is known."""
 
     @property
     def usable(self) -> int:
@@ -93,7 +103,9 @@ def preview_bursts(db: Store, bursts: Sequence[str] | Choice, *, min_coverage: f
             raise RequestError(f"preview: expected bursts of one track and pass, got {', '.join(tracks)}")
         least = db.settings.network.min_coverage if min_coverage is None else min_coverage
         frame = Frame("(preview)", chosen[0].track, chosen[0].orbit_direction, tuple(chosen))
-        return _preview(session, frame, least, warnings)
+    file_orbits.complete(db, file_orbits.showing({b.id for b in frame.bursts}))
+    with db.read_scope() as session:
+        return _preview(db, session, frame, least, warnings)
 
 
 def preview_frame(
@@ -111,10 +123,12 @@ def preview_frame(
         if not bursts:
             raise RequestError(f"frame {frame_id}: expected at least one burst to be left, got none")
         changed = Frame(frame_id, frame.track, frame.orbit_direction, tuple(along_track(bursts.values())))
-        return _preview(session, changed, least, warnings)
+    file_orbits.complete(db, file_orbits.showing(bursts))
+    with db.read_scope() as session:
+        return _preview(db, session, changed, least, warnings)
 
 
-def _preview(session: Session, frame: Frame, least: float, warnings: Iterable[str]) -> Preview:
+def _preview(db: Store, session: Session, frame: Frame, least: float, warnings: Iterable[str]) -> Preview:
     if not 0 < least <= 1:
         raise RequestError(f"min_coverage: expected a share above 0 and up to 1, got {least}")
     ids = [b.id for b in frame.bursts]
@@ -123,11 +137,32 @@ def _preview(session: Session, frame: Frame, least: float, warnings: Iterable[st
     files = session.scalars(select(File).where(or_(File.id.in_(shown), File.id.in_(tied))).order_by(File.id)).all()
     days = days_of_files(session, frame, files)
     verdicts = _Verdicts(frame, least)
-    dates = tuple(_date(day, found, verdicts.of(found.bursts), ids) for day, found in sorted(days.items()))
+    known = baselines(session, frame, days)
+    usable = {day for day, found in days.items() if verdicts.of(found.bursts).usable}
+    master, why = _master(db, session, frame, days, usable, known)
+    to = master if master in known.views else min(known.views, default=None)
+    bperp_m = known.to(to) if to is not None else {}
+    dates = tuple(_date(day, found, verdicts.of(found.bursts), ids, bperp_m.get(day)) for day, found in sorted(days.items()))
     return Preview(
         frame.track, frame.orbit_direction, frame.bursts, least, dates, _drops(frame, dates, least),
-        (*warnings, *warnings_of(frame.bursts)),
+        (*warnings, *warnings_of(frame.bursts)), master, why, to,
     )  # fmt: skip
+
+
+def _master(
+    db: Store, session: Session, frame: Frame, days: Mapping[date, Day], usable: Collection[date], known: Baselines
+) -> tuple[date | None, str]:
+    """The master that a frame has, or that the rule would choose now, and why."""
+    present = session.scalar(select(Master).where(Master.frame_id == frame.id))
+    if present is not None:
+        return present.date, present.choice_reason or ""
+    row = session.get(FrameRow, frame.id)
+    after = (db.settings.network if row is None else network_settings(db.settings, row)).reference_after_days
+    try:
+        choice = choose(frame, days, usable, orbit_files(db), known, after_days=after)
+    except NotReady as error:
+        return None, str(error)
+    return choice.date, choice.reason
 
 
 class _Verdicts:
@@ -143,12 +178,12 @@ class _Verdicts:
         return self._known[present]
 
 
-def _date(day: date, found: Day, verdict: Coverage, ids: Sequence[str]) -> PreviewDate:
+def _date(day: date, found: Day, verdict: Coverage, ids: Sequence[str], bperp_m: float | None) -> PreviewDate:
     reason = verdict.reason
     if found.bad and not verdict.usable:
         reason += "; " + "; ".join(f"{file} cannot be used: {why}" for file, why in sorted(found.bad.items()))
     present = tuple(burst for burst in ids if burst in found.bursts)
-    return PreviewDate(day, present, verdict.share, verdict.usable, reason, tuple(s.id for s in found.scenes))
+    return PreviewDate(day, present, verdict.share, verdict.usable, reason, tuple(s.id for s in found.scenes), bperp_m)
 
 
 def _drops(frame: Frame, dates: Sequence[PreviewDate], least: float) -> tuple[Drop, ...]:

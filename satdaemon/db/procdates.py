@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from satdaemon.archive import orbits
 from satdaemon.archive.eof import OrbitFile
 from satdaemon.config import NetworkSettings
-from satdaemon.db import network
+from satdaemon.db import file_orbits, network
+from satdaemon.db.baselines import Baselines, baselines
 from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import changed
-from satdaemon.db.date_rows import Verdict, follow_files, is_made, verdict
+from satdaemon.db.date_rows import follow_files, is_made, verdict
 from satdaemon.db.dates import Day, days_of_frame, keep_dates
 from satdaemon.db.frames import frame_of, network_settings
+from satdaemon.db.master_choice import choose, orbit_files
 from satdaemon.db.models import Frame, Ifg, Master, stage_id
 from satdaemon.db.store import Store
 from satdaemon.domain import Frame as FrameValue
 from satdaemon.domain import Pair
 from satdaemon.errors import NotReady, RequestError
-from satdaemon.planning.master import MasterCandidate, choose_master
 from satdaemon.status import ProcStatus, RowKind, Stage
 
 
@@ -46,6 +46,8 @@ class DatesReport:
     pairs_excluded: list[Pair] = field(default_factory=list)
     pairs_returned: list[Pair] = field(default_factory=list)
     parts: int = 1
+    bperp_m: dict[date, float | None] = field(default_factory=dict)
+    """Perpendicular baselines of the other dates to the master (`satdaemon.db.baselines`); None: not known."""
     warnings: list[str] = field(default_factory=list)
     """What a person should look at: a network in parts, a master that its files no longer show whole."""
 
@@ -59,16 +61,9 @@ def update_dates(db: Store, frame_id: str, user_master_date: date | None = None)
     """
     with db.read_scope() as session:
         has_master = session.scalar(select(Master.id).where(Master.frame_id == frame_id)) is not None
-    files = () if has_master else _orbit_files(db)
+    files = () if has_master else orbit_files(db)
+    file_orbits.complete(db, file_orbits.of_frame(frame_id))
     return db.write(lambda session: _update(db, session, frame_id, user_master_date, files))
-
-
-def _orbit_files(db: Store) -> tuple[OrbitFile, ...]:
-    """For the choice of a master, which wants a date with a precise orbit."""
-    try:
-        return orbits.scan(db.settings.parameters.orbit_path)
-    except NotReady:
-        return ()
 
 
 def _update(db: Store, session: Session, frame_id: str, wish: date | None, files: tuple[OrbitFile, ...]) -> DatesReport:
@@ -80,10 +75,12 @@ def _update(db: Store, session: Session, frame_id: str, wish: date | None, files
     days = days_of_frame(session, frame)
     touched = keep_dates(session, frame_id, days)
     report.dates = sorted(days)
-    _choose_master(session, report, frame, days, files, settings, wish)
+    known = baselines(session, frame, days) if _wants_baselines(session, frame_id, days) else None
+    _choose_master(session, report, frame, days, files, settings, wish, known)
     outcome = follow_files(session, frame, days, settings, master=report.master, touched=touched)
     report.added, report.excluded, report.returned = outcome.added, outcome.excluded, outcome.returned
     report.stale = outcome.stale
+    _keep_baselines(session, report, known)
     pairs = network.refresh(db, session, frame_id)
     report.pairs_added, report.pairs_excluded, report.pairs_returned = pairs.added, pairs.excluded, pairs.returned
     report.parts = pairs.parts
@@ -103,6 +100,7 @@ def _choose_master(
     files: tuple[OrbitFile, ...],
     settings: NetworkSettings,
     wish: date | None,
+    known: Baselines | None,
 ) -> None:
     present = session.scalar(select(Master).where(Master.frame_id == frame.id))
     if present is not None:
@@ -119,14 +117,10 @@ def _choose_master(
             f"frame {frame.id}: expected a usable date as master, got {wish}, which is left out: "
             f"{by_hand.get(wish) or verdicts[wish].reason}"
         )
-    candidates = [
-        _candidate(frame, day, found, verdicts[day], files)
-        for day, found in days.items()
-        if verdicts[day].usable and day not in by_hand
-    ]
+    usable = {day for day, found in verdicts.items() if found.usable and day not in by_hand}
     try:
         after = settings.reference_after_days
-        choice = choose_master(candidates, datetime.now(UTC).date(), reference_after_days=after, user_date=wish)
+        choice = choose(frame, days, usable, files, known or Baselines.none(), after_days=after, wish=wish)
     except NotReady as error:
         report.master_reason = str(error)
         return
@@ -134,15 +128,21 @@ def _choose_master(
     report.master, report.master_reason = choice.date, choice.reason
 
 
-def _candidate(frame: FrameValue, day: date, found: Day, known: Verdict, files: tuple[OrbitFile, ...]) -> MasterCandidate:
-    return MasterCandidate(
-        date=day,
-        bursts_present=len(frame.bursts) - len(known.missing),
-        bursts_total=len(frame.bursts),
-        has_poeorb=found.start is not None
-        and found.stop is not None
-        and orbits.has_precise(files, found.scenes[0].platform, found.start, found.stop),
-    )
+def _wants_baselines(session: Session, frame_id: str, days: Mapping[date, Day]) -> bool:
+    """True where a master is to be chosen, or a date has no baseline to it yet."""
+    known = set(session.scalars(select(Ifg.date).where(Ifg.frame_id == frame_id, Ifg.bperp_m.is_not(None))))
+    known |= set(session.scalars(select(Master.date).where(Master.frame_id == frame_id)))
+    return not known >= days.keys()
+
+
+def _keep_baselines(session: Session, report: DatesReport, known: Baselines | None) -> None:
+    """Dates that satsar has not measured yet get the baseline that the orbits of their files give."""
+    expected = known.to(report.master) if known is not None and report.master is not None else {}
+    for row in session.scalars(select(Ifg).where(Ifg.frame_id == report.frame_id)):
+        if row.bperp_m is None and row.date in expected:
+            row.bperp_m = expected[row.date]
+        report.bperp_m[row.date] = row.bperp_m
+    session.flush()
 
 
 def _about_master(frame: FrameValue, master: Master, days: Mapping[date, Day], settings: NetworkSettings) -> list[str]:

@@ -30,6 +30,17 @@ def insert_many(session: Session, table: Any, rows: Sequence[Mapping[str, Any]])
         session.execute(statement, list(rows[start : start + CHUNK]))
 
 
+def upsert_many(session: Session, table: Any, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    """Insert rows in bulk, or give those with the same `keys` their other values. All rows name the same columns."""
+    if not rows:
+        return
+    statement = _insert(session, table)
+    new = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    statement = statement.on_conflict_do_update(index_elements=list(keys), set_=new)
+    for start in range(0, len(rows), CHUNK):
+        session.execute(statement, list(rows[start : start + CHUNK]))
+
+
 def upsert(session: Session, table: Any, row: Mapping[str, Any], keys: Sequence[str]) -> None:
     """Insert a row, or give the one with the same `keys` its other values."""
     statement = _insert(session, table).values(**row)

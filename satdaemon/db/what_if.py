@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from satdaemon.config import NetworkSettings
-from satdaemon.db import network, rows, staleness
+from satdaemon.db import file_orbits, network, rows, staleness
 from satdaemon.db.daemon import changed
 from satdaemon.db.effects import Effect, Effects, by_stage, compare, snapshot
 from satdaemon.db.frames import row_of
@@ -67,6 +67,7 @@ class FramePlan:
 
 def what_if(db: Store, frame_id: str, change: FrameChange | None = None) -> FramePlan:
     """What a change would do. Nothing is changed. RequestError where it cannot be done, as `change_frame` raises it."""
+    file_orbits.complete(db, file_orbits.of_frame(frame_id))
     return undone(db, lambda store: _do(store, frame_id, change or FrameChange(), "what_if"))
 
 
@@ -89,6 +90,7 @@ def change_frame(db: Store, frame_id: str, change: FrameChange, *, who: str, con
             raise NeedsConfirmation(_question(plan), plan.effects)
         return plan
 
+    file_orbits.complete(db, file_orbits.of_frame(frame_id))
     return at_once(db, work)
 
 

@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from satdaemon.errors import DataError
 from satdaemon.insar.orbit import OrbitArc
 
-EARTH_A_M = 6378137.0
-EARTH_F = 1 / 298.257223563
-_E2 = EARTH_F * (2 - EARTH_F)
 MAX_DEGREE = 11
 MAX_MISFIT_M = 0.5
 """State vectors that the interpolation misses by more cannot belong to one orbit."""
@@ -88,57 +85,3 @@ def locate(track: Track, time_s: Floats, range_m: Floats, height_m: Floats) -> F
         track.orbit, time_s, range_m, height_m, (start[:, 0], start[:, 1], start[:, 2]), max_iterations=50, tol=1e-5
     )
     return np.stack([np.atleast_1d(axis) for axis in found], axis=1)
-
-
-def to_cartesian(lon_deg: Floats, lat_deg: Floats, height_m: Floats) -> Floats:
-    """(n, 3) Earth-fixed points of WGS84 longitude, latitude and ellipsoidal height."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    normal = EARTH_A_M / np.sqrt(1 - _E2 * np.sin(lat) ** 2)
-    return np.stack(
-        [
-            (normal + height_m) * np.cos(lat) * np.cos(lon),
-            (normal + height_m) * np.cos(lat) * np.sin(lon),
-            (normal * (1 - _E2) + height_m) * np.sin(lat),
-        ],
-        axis=1,
-    )
-
-
-def to_lon_lat(point_m: Floats) -> tuple[Floats, Floats]:
-    """Geodetic longitude and latitude (degrees) of (n, 3) points near the Earth's surface.
-
-    Bowring (1976), two steps: exact to better than 1e-11 degrees below 10 km.
-    """
-    x, y, z = point_m.T
-    b = EARTH_A_M * (1 - EARTH_F)
-    second = _E2 / (1 - _E2)
-    p = np.hypot(x, y)
-    theta = np.arctan2(z * EARTH_A_M, p * b)
-    lat = np.zeros_like(theta)
-    for _ in range(2):
-        lat = np.arctan2(z + second * b * np.sin(theta) ** 3, p - _E2 * EARTH_A_M * np.cos(theta) ** 3)
-        theta = np.arctan2(b * np.sin(lat), EARTH_A_M * np.cos(lat))
-    return np.degrees(np.arctan2(y, x)), np.degrees(lat)
-
-
-def incidence_deg(satellite_m: Floats, point_m: Floats) -> Floats:
-    """Angle between the line of sight and the ellipsoid's normal at (n, 3) points, degrees."""
-    lon, lat = (np.radians(v) for v in to_lon_lat(point_m))
-    normal = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    sight = satellite_m - point_m
-    cosine = np.einsum("ij,ij->i", sight, normal) / np.linalg.norm(sight, axis=1)
-    return np.asarray(np.degrees(np.arccos(cosine)), np.float64)
-
-
-def perpendicular_baseline_m(first_m: Floats, second_m: Floats, velocity_m_s: Floats, point_m: Floats) -> Floats:
-    """Baseline from the first to the second satellite, across the first's line of sight, positive upwards.
-
-    All (n, 3): positions at each satellite's zero-Doppler time, the first's velocity, the point. A target
-    higher by dh at the same range from the first is nearer to the second by `baseline dh / (R sin(incidence))`.
-    """
-    sight = point_m - first_m
-    sight = sight / np.linalg.norm(sight, axis=1, keepdims=True)
-    across = np.cross(sight, velocity_m_s)
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
-    across *= np.sign(np.einsum("ij,ij->i", across, first_m))[:, None]
-    return np.asarray(np.einsum("ij,ij->i", second_m - first_m, across), np.float64)

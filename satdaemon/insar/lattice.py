@@ -13,15 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from satdaemon.insar.geometry import (
-    Floats,
-    Track,
-    incidence_deg,
-    locate,
-    perpendicular_baseline_m,
-    to_lon_lat,
-    zero_doppler,
-)
+from satdaemon.insar.baseline import perpendicular_baseline_m
+from satdaemon.insar.ellipsoid import incidence_deg, to_lon_lat
+from satdaemon.insar.geometry import Floats, Track, locate, zero_doppler
 from satdaemon.insar.grid import GridBurst, Window
 from satdaemon.insar.kernel import kernel
 from satdaemon.insar.swath import SPEED_OF_LIGHT_M_S, BurstMeta

@@ -71,6 +71,16 @@ class OrbitArc:
             "velocity_m_s": self.velocity_m_s.tolist(),
         }
 
+    def to_bytes(self) -> bytes:
+        """The state vectors: seven little-endian doubles each, seconds since the epoch, position, velocity."""
+        return np.column_stack([self.time_s, self.position_m, self.velocity_m_s]).astype("<f8").tobytes()
+
+    @classmethod
+    def from_bytes(cls, kind: str, epoch_utc: datetime, content: bytes) -> Self:
+        """Inverse of `to_bytes`."""
+        vectors = np.frombuffer(content, "<f8").reshape(-1, 7).astype(np.float64)
+        return cls(kind, (), epoch_utc, vectors[:, 0], vectors[:, 1:4], vectors[:, 4:])
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""

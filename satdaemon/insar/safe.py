@@ -22,6 +22,7 @@ from satdaemon.errors import CorruptProduct, DataError
 from satdaemon.insar.annotation import SafeBurst, iso_utc, read_bursts, text_of
 from satdaemon.insar.bursts import track_of_orbit
 from satdaemon.insar.container import MANIFEST, Container, open_container
+from satdaemon.insar.swath import Vector, state_vectors
 
 PRODUCT_NAME = re.compile(
     r"^(?P<platform>S1[A-D])_IW_SLC__1(?P<class>[SA])(?P<pol>SH|SV|DH|DV|HH|HV|VV|VH)_"
@@ -60,6 +61,8 @@ class SafeProduct:
     """By swath, then in time."""
     missing_files: tuple[str, ...]
     """Annotation and measurement files that the manifest lists and the product lacks."""
+    state_vectors: tuple[Vector, ...] = ()
+    """The orbit around the scene as the first swath's annotation gives it."""
 
     @property
     def acquisition(self) -> str:
@@ -127,10 +130,12 @@ def read_container(container: Container) -> SafeProduct:
     if not annotations:
         raise CorruptProduct(f"{container.path}: has no annotation/s1?-iw?-slc-*.xml")
     bursts: list[SafeBurst] = []
+    vectors: tuple[Vector, ...] = ()
     for swath in sorted({s for s, _ in annotations}):
         pol = next(p for p in POLARISATION_ORDER if (swath, p) in annotations)
         root = parse_xml(container, annotations[swath, pol])
         bursts += _bursts(container, annotations[swath, pol], root, manifest)
+        vectors = vectors or _vectors(container, annotations[swath, pol], root)
     if not bursts:
         raise CorruptProduct(f"{container.path}: its annotation lists no burst")
     wanted = [f for f in manifest.files if f.startswith("measurement/") or ANNOTATION_NAME.match(f)]
@@ -150,6 +155,7 @@ def read_container(container: Container) -> SafeProduct:
         footprint=manifest.footprint,
         bursts=tuple(bursts),
         missing_files=tuple(sorted(set(wanted) - set(present))),
+        state_vectors=vectors,
     )
 
 
@@ -213,6 +219,13 @@ def _bursts(container: Container, name: str, root: Element, manifest: _Manifest)
         return read_bursts(root, manifest.tracks, manifest.orbit_direction)
     except (ValueError, KeyError, IndexError) as error:
         raise CorruptProduct(f"{container.path}: {name}: {error}") from error
+
+
+def _vectors(container: Container, name: str, root: Element) -> tuple[Vector, ...]:
+    try:
+        return state_vectors(root)
+    except ValueError as error:
+        raise CorruptProduct(f"{container.path}: {name}: orbitList: {error}") from error
 
 
 def _read_manifest(container: Container, root: Element, platform: str) -> _Manifest:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from satdaemon.insar.annotation import SafeBurst, iso_utc, text_of
 
 SPEED_OF_LIGHT_M_S = 299792458.0
+Vector = tuple[str, tuple[float, ...], tuple[float, ...]]
+"""UTC, Earth-fixed position in metres, velocity in m/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +133,16 @@ def burst_metas(root: Element, bursts: list[SafeBurst], scene: str) -> list[Burs
     return metas
 
 
-def state_vectors(root: Element) -> list[tuple[str, list[float], list[float]]]:
-    """The annotation's own state vectors: (time, position, velocity)."""
-    return [
+def state_vectors(root: Element) -> tuple[Vector, ...]:
+    """The annotation's own state vectors."""
+    return tuple(
         (
             text_of(e, "time"),
-            [float(text_of(e, f"position/{k}")) for k in "xyz"],
-            [float(text_of(e, f"velocity/{k}")) for k in "xyz"],
+            tuple(float(text_of(e, f"position/{k}")) for k in "xyz"),
+            tuple(float(text_of(e, f"velocity/{k}")) for k in "xyz"),
         )
         for e in root.iterfind("generalAnnotation/orbitList/orbit")
-    ]
+    )
 
 
 def timing_offset(root: Element) -> tuple[float, float, float]:

@@ -54,9 +54,12 @@ def choose_master(
     eligible = [c for c in stack if _is_eligible(c, today, reference_after_days)]
     if not eligible:
         raise NotReady(_why_none(stack, today, reference_after_days))
-    with_bperp = all(c.bperp_m is not None for c in eligible)
+    lacking = [c.date for c in eligible if c.bperp_m is None]
+    with_bperp = not lacking
     best = min(eligible, key=lambda c: (round(_distance(c, stack, with_bperp), 12), c.date))
-    used = "time and perpendicular baseline" if with_bperp else "time (perpendicular baselines are not known)"
+    used = "time and perpendicular baseline"
+    if lacking:
+        used = f"time alone (perpendicular baselines of {_named(lacking)} are not known)"
     reason = (
         f"nearest to the middle of {len(stack)} dates in {used}; "
         f"{len(eligible)} of them have all {best.bursts_total} bursts and a precise orbit"
@@ -93,6 +96,10 @@ def _distance(one: MasterCandidate, stack: Sequence[MasterCandidate], with_bperp
         # Scaled to the whole stack, so that dates without a baseline do not make this part count less.
         total += sum(abs(one.bperp_m - bperp_m) for bperp_m in known) / spread_m * len(stack) / len(known)
     return total
+
+
+def _named(days: Sequence[date]) -> str:
+    return f"{len(days)} dates, {days[0]} .. {days[-1]}," if len(days) > 2 else " and ".join(map(str, days))
 
 
 def _why_none(stack: Sequence[MasterCandidate], today: date, reference_after_days: int) -> str:

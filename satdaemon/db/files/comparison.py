@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from satdaemon.db.file_orbits import without
 from satdaemon.db.files.rows import note_frames
 from satdaemon.db.files.walk import Walk, Zip
 from satdaemon.db.models import File, StrayFile
@@ -35,6 +36,8 @@ class Plan:
     lost_bad: list[str] = field(default_factory=list)
     """Bad files that are gone."""
     stray_gone: list[str] = field(default_factory=list)
+    orbitless: dict[Path, str] = field(default_factory=dict)
+    """Products that are known and unchanged, but were entered before orbits were recorded: opened once more for theirs."""
 
 
 class Known:
@@ -46,6 +49,7 @@ class Known:
         self.files = {str(row.abspath): row for row in rows}
         self.by_id = {str(row.id): row for row in rows}
         strays = session.execute(select(*StrayFile.__table__.columns)).all()
+        self.orbitless = {str(row.id) for row in session.execute(without())}
         self.strays = {str(row.abspath): row for row in strays}
 
 
@@ -118,6 +122,8 @@ def _judge(plan: Plan, known: Known, found: Walk, zipped: Zip, path: str, free: 
         elif row.state == MISSING:
             plan.returned.append(row.id)
             plan.unchanged -= 1
+        elif row.id in known.orbitless:
+            plan.orbitless[zipped.path] = row.id
         return
     if row is None and stray is not None and _same(stray, zipped):
         original = known.by_id.get(str(stray.file_id))

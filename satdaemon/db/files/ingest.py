@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 
 from satdaemon.archive.product import scene_of_name
 from satdaemon.db.daemon import changed
+from satdaemon.db.file_orbits import record, record_problem
 from satdaemon.db.files.comparison import Known, Plan, apply_plan, free_path, make_plan, put_stray
-from satdaemon.db.files.rows import enter, enter_bad
+from satdaemon.db.files.rows import enter, enter_bad, note_frames
 from satdaemon.db.files.walk import Walk, walk
 from satdaemon.db.models import File, StrayFile
 from satdaemon.db.models.catalogue import BAD, DUPLICATE, MISSING, ON_DISK, REMOTE
@@ -113,11 +114,29 @@ def ingest_files(
             _count(report, one, outcome, message)
         done += len(batch)
         progress(done, total)
-    report.stopped = done < total
+    report.stopped = done < total or not _record_orbits(db, plan, partial(probe_all, workers=workers, read=read, stop=stop))
     if report.news:
         what = f"{report.added} files added, {report.renewed} renewed, {report.missing} missing, {len(report.bad)} bad"
         db.write(partial(changed, who="ingest-files", what=what))
     return report
+
+
+def _record_orbits(db: Store, plan: Plan, probes: Callable[..., Iterator[Probe]]) -> bool:
+    """Open files that were entered before orbits were recorded, each once; False where it was asked to stop."""
+    done = 0
+    for batch in _batches(probes(list(plan.orbitless), checksum=False)):
+        db.write(partial(_keep_orbits, batch, plan.orbitless))
+        done += len(batch)
+    return done == len(plan.orbitless)
+
+
+def _keep_orbits(batch: list[Probe], ids: dict[Path, str], session: Session) -> None:
+    found = [one.product for one in batch if one.product is not None]
+    record(session, found)
+    for one in batch:
+        if one.product is None and not one.passing and not one.growing:
+            record_problem(session, ids[one.path], one.problem)
+    note_frames(session, [product.id for product in found])
 
 
 def _report_of(plan: Plan, found: Walk) -> IngestReport:

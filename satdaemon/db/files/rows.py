@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
+from satdaemon.db.file_orbits import record
 from satdaemon.db.links import link_product, tie_frames
 from satdaemon.db.models import File, Frame, frames2files
 from satdaemon.db.models.catalogue import BAD, ON_DISK
@@ -40,6 +41,7 @@ def enter(session: Session, product: SafeProduct, **values: Any) -> list[str]:
     for name, value in values.items():
         setattr(row, name, value)
     session.flush()
+    record(session, [product])
     return link_product(session, product)
 
 

@@ -1,7 +1,17 @@
 """The tables, as SQLAlchemy models."""
 
 from satdaemon.db.models.base import Base
-from satdaemon.db.models.catalogue import Burst, File, Frame, Orbit, StrayFile, files2bursts, frames2bursts, frames2files
+from satdaemon.db.models.catalogue import (
+    Burst,
+    File,
+    FileOrbit,
+    Frame,
+    Orbit,
+    StrayFile,
+    files2bursts,
+    frames2bursts,
+    frames2files,
+)
 from satdaemon.db.models.jobs import (
     DaemonTools,
     FailedJob,
@@ -37,6 +47,7 @@ __all__ = [
     "DaemonTools",
     "FailedJob",
     "File",
+    "FileOrbit",
     "Frame",
     "FrameChange",
     "FrameRun",

@@ -6,7 +6,21 @@ import datetime as dt
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Date, ForeignKey, Index, Integer, String, Table, Text, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    event,
+)
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from sqlalchemy.schema import DDL
@@ -78,6 +92,20 @@ class File(Base):
 
     bursts: Mapped[list[Burst]] = relationship(secondary=files2bursts, back_populates="files", order_by="Burst.id")
     frames: Mapped[list[Frame]] = relationship(secondary=frames2files, back_populates="files", order_by="Frame.id")
+
+
+class FileOrbit(Base):
+    """State vectors around the scene of a file, as its annotation gives them; enough for perpendicular baselines."""
+
+    __tablename__ = "file_orbits"
+
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True)
+    epoch_utc: Mapped[Time]
+    vectors: Mapped[bytes | None] = mapped_column(
+        LargeBinary,
+        comment="Little-endian doubles, seven a vector: seconds since epoch_utc, Earth-fixed position (m) and velocity (m/s).",
+    )
+    problem: Mapped[str | None] = mapped_column(Text, comment="Why there are no vectors; it is not opened again for them.")
 
 
 def burst_number(track: int, anx: int, swath: str) -> int:

@@ -1,0 +1,28 @@
+"""The orbit around the scene of each file."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from satdaemon.db.clock import UtcDateTime
+
+revision = "0008"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+VECTORS = "Little-endian doubles, seven a vector: seconds since epoch_utc, Earth-fixed position (m) and velocity (m/s)."
+
+
+def upgrade() -> None:
+    """Forwards. Files that are known already get their orbits at the next `ingest-files`, or when a frame needs them."""
+    op.create_table(
+        "file_orbits",
+        sa.Column("file_id", sa.String(100), nullable=False),
+        sa.Column("epoch_utc", UtcDateTime(), nullable=True),
+        sa.Column("vectors", sa.LargeBinary(), nullable=True, comment=VECTORS),
+        sa.Column("problem", sa.Text(), nullable=True, comment="Why there are no vectors; it is not opened again for them."),
+        sa.ForeignKeyConstraint(["file_id"], ["files.id"], name=op.f("fk_file_orbits_file_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("file_id", name=op.f("pk_file_orbits")),
+    )
