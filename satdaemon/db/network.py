@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, text, update
+from sqlalchemy import Select, bindparam, select, text, update
 from sqlalchemy.orm import Session
 
+from satdaemon.db import stand_ins
 from satdaemon.db.events import record
 from satdaemon.db.frames import network_settings
-from satdaemon.db.guards import drop_orphaned_keys
-from satdaemon.db.models import Frame, Ifg, Master, PendingJob, RsarIfg, stage_id
+from satdaemon.db.models import Frame, Ifg, Master, RsarIfg, stage_id
 from satdaemon.db.rows import come_back, move
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_many
@@ -43,6 +44,10 @@ class NetworkReport:
     added: list[Pair] = field(default_factory=list)
     excluded: list[Pair] = field(default_factory=list)
     returned: list[Pair] = field(default_factory=list)
+    removed: list[Pair] = field(default_factory=list)
+    """Stood in for what is back, and nobody had begun them."""
+    stayed: list[Pair] = field(default_factory=list)
+    """Stood in for what is back, and stay, since their work has begun."""
     parts: int = 1
     """Parts of the network: above 1 it is not connected."""
     warning: str = ""
@@ -76,12 +81,39 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
         for r in session.scalars(select(RsarIfg).where(RsarIfg.frame_id == frame_id).execution_options(**fresh))
     }
     never = {p for p, r in rows.items() if r.proc_status == ProcStatus.FAILED or _by_hand(r)}
-    wanted = set(network(days, [p for p in rows if p not in never], settings, never))
+    kept = [p for p, r in rows.items() if p not in never and not r.stand_in]
+    needed = network(days, kept, settings, never)
+    marked = stand_ins.find(session, frame_id, rows)
+    wanted = {*needed, *(p for p in marked.begun if usable.issuperset(p))}
     now = [d for d in days if (d not in dates or dates[d].waiting_for is None) and _in_scope(frame, d)]
     if len(components(now, wanted)) > 1:
         # Dates that wait for something, or are not processed, must not be all that ties two sides together.
         wanted |= network(now, [p for p in wanted if p[0] in now and p[1] in now], settings, never)
     report = _report(days, wanted, never)
+    report.removed = stand_ins.forget(session, rows, (p for p in marked.idle - wanted if _within(frame, p)))
+    back = (p for p in marked.begun - needed if usable.issuperset(p) and _within(frame, p))
+    report.stayed = stand_ins.settle(session, rows, back)
+    rows = {p: r for p, r in rows.items() if p not in report.removed}
+    _follow(session, rows, dates, usable, wanted, report)
+    report.added = sorted(wanted - rows.keys())
+    # With every date and pair there, what would it be? The rest is for as long as some are out.
+    all_days = (d for d in {*dates, *usable} if _in_range(frame, d))
+    whole = network(all_days, kept, settings) if report.added else needed
+    new = [{"date1": p.date1, "date2": p.date2, "stand_in": p in needed and p not in whole} for p in report.added]
+    insert_many(session, RsarIfg, [{"frame_id": frame_id, **values} for values in new])
+    _finish(session, frame_id, report)
+    return report
+
+
+def _follow(
+    session: Session,
+    rows: Mapping[Pair, RsarIfg],
+    dates: Mapping[date, Ifg],
+    usable: Collection[date],
+    wanted: Collection[Pair],
+    report: NetworkReport,
+) -> None:
+    """Pairs of dates that are out are left out; those that a rule left out and that are wanted return."""
     for pair, row in rows.items():
         gone = [d for d in pair if d not in usable]
         if gone:
@@ -89,13 +121,21 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
         elif pair in wanted and _by_rule(row):
             _return(session, row, [dates[d] for d in pair if d in dates])
             report.returned.append(pair)
-    report.added = sorted(wanted - rows.keys())
-    insert_many(session, RsarIfg, [{"frame_id": frame_id, "date1": p.date1, "date2": p.date2} for p in report.added])
+
+
+def _finish(session: Session, frame_id: str, report: NetworkReport) -> None:
     due = (Frame.id == frame_id, Frame.network_due)  # only then: a write that changes nothing would wake the planner again
     session.execute(update(Frame).where(*due).values(network_due=False, last_updated=Frame.last_updated))
+    if report.stayed:
+        record(session, "network", frame_id=frame_id, message=about_stayed(report.stayed))
     if report.warning and (report.added or report.excluded or report.returned):
         record(session, "network", frame_id=frame_id, message=report.warning)
-    return report
+
+
+def about_stayed(pairs: Sequence[Pair]) -> str:
+    """Why pairs are in the network that its rule does not ask for."""
+    listed = ", ".join(f"{p.date1} {p.date2}" for p in pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
+    return f"{len(pairs)} pairs stood in for what is back, and stay, since their work has begun: {listed}"
 
 
 def narrow(db: Store, session: Session, frame_id: str) -> list[Pair]:
@@ -112,12 +152,8 @@ def narrow(db: Store, session: Session, frame_id: str) -> list[Pair]:
     kept = [p for p in rows if p not in untouched and p not in never]
     wanted = network((d for d in days if _in_range(frame, d)), kept, network_settings(db.settings, frame), never)
     # Out of the range the settings are not asked: those pairs rest.
-    gone = sorted(p for p in untouched - wanted if _in_range(frame, p.date1) and _in_range(frame, p.date2))
-    ids = [rows[pair].id for pair in gone]
-    session.execute(delete(PendingJob).where(PendingJob.kind == RowKind.RSAR_IFG.value, PendingJob.row_id.in_(ids)))
-    session.execute(delete(RsarIfg).where(RsarIfg.id.in_(ids)))
-    drop_orphaned_keys(session)
-    return gone
+    gone = sorted(p for p in untouched - wanted if _within(frame, p))
+    return stand_ins.forget(session, rows, gone)
 
 
 def _master_date(frame_id: str) -> Select[date]:
@@ -164,7 +200,7 @@ def _return(session: Session, row: RsarIfg, dates: list[Ifg]) -> None:
         move(session, RowKind.RSAR_IFG, row.id, ProcStatus.WAITING, **_BACK, proc_stage=1)
 
 
-def _why(day: date, dates: dict[date, Ifg]) -> str:
+def _why(day: date, dates: Mapping[date, Ifg]) -> str:
     """Where the reason stands: with the date, not with each of its pairs."""
     row = dates.get(day)
     return f"{day} is no longer a date of the frame" if row is None else f"see {day} ({row.status.name.lower()})"
@@ -180,6 +216,10 @@ def _by_hand(row: RsarIfg) -> bool:
 
 def _in_range(frame: Frame, day: date) -> bool:
     return (frame.start_date is None or day >= frame.start_date) and (frame.end_date is None or day <= frame.end_date)
+
+
+def _within(frame: Frame, pair: Pair) -> bool:
+    return _in_range(frame, pair.date1) and _in_range(frame, pair.date2)
 
 
 def _in_scope(frame: Frame, day: date) -> bool:

@@ -45,6 +45,8 @@ class DatesReport:
     pairs_added: list[Pair] = field(default_factory=list)
     pairs_excluded: list[Pair] = field(default_factory=list)
     pairs_returned: list[Pair] = field(default_factory=list)
+    pairs_removed: list[Pair] = field(default_factory=list)
+    """Pairs that stood in for dates or pairs that are back, and that nobody had begun."""
     parts: int = 1
     bperp_m: dict[date, float | None] = field(default_factory=dict)
     """Perpendicular baselines of the other dates to the master (`satdaemon.db.baselines`); None: not known."""
@@ -83,10 +85,12 @@ def _update(db: Store, session: Session, frame_id: str, wish: date | None, files
     _keep_baselines(session, report, known)
     pairs = network.refresh(db, session, frame_id)
     report.pairs_added, report.pairs_excluded, report.pairs_returned = pairs.added, pairs.excluded, pairs.returned
+    report.pairs_removed = pairs.removed
+    report.warnings += [network.about_stayed(pairs.stayed)] if pairs.stayed else []
     report.parts = pairs.parts
     report.warnings += [pairs.warning] if pairs.warning else []
     session.execute(update(Frame).where(Frame.id == frame_id).values(procdates_utc=looked))
-    if report.added or report.returned or report.stale or pairs.added or pairs.excluded or pairs.returned:
+    if report.added or report.returned or report.stale or pairs.added or pairs.excluded or pairs.returned or pairs.removed:
         what = f"{len(report.added)} dates and {len(pairs.added)} pairs added"
         changed(session, who="update_procdates", what=what, frame_id=frame_id)
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Date, ForeignKey, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from satdaemon.db.models.base import NEVER_AGAIN, Base, Created, RowId, Updated, partial_index
@@ -152,6 +152,11 @@ class RsarIfg(StageRow, Base):
 
     date1: Mapped[date] = mapped_column(Date)
     date2: Mapped[date] = mapped_column(Date)
+    stand_in: Mapped[bool] = mapped_column(
+        default=False,
+        server_default=text("false"),
+        comment="Made while dates or pairs are out; goes when they return, unless begun.",
+    )
     proc_stage: Mapped[int] = mapped_column(ForeignKey("rsar_ifg_proc_stages.id"), default=1)
 
 

@@ -1,4 +1,4 @@
-"""The orbit around the scene of each file."""
+"""The orbit around the scene of each file; pairs that stand in for what is out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+STAND_IN = "Made while dates or pairs are out; goes when they return, unless begun."
 VECTORS = "Little-endian doubles, seven a vector: seconds since epoch_utc, Earth-fixed position (m) and velocity (m/s)."
 
 
@@ -25,4 +26,8 @@ def upgrade() -> None:
         sa.Column("problem", sa.Text(), nullable=True, comment="Why there are no vectors; it is not opened again for them."),
         sa.ForeignKeyConstraint(["file_id"], ["files.id"], name=op.f("fk_file_orbits_file_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("file_id", name=op.f("pk_file_orbits")),
+    )
+    op.add_column(
+        "rsar_ifg",
+        sa.Column("stand_in", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment=STAND_IN),
     )
