@@ -22,9 +22,8 @@ from realdata import data_dir
 
 from satdaemon.db import Burst, Database
 from satdaemon.db.burst_map import load_burst_map, source
-from satdaemon.db.bursts import insert_bursts
+from satdaemon.db.bursts import insert_bursts, to_value
 from satdaemon.db.files import enter
-from satdaemon.db.links import to_value
 from satdaemon.domain import Burst as BurstValue
 from satdaemon.errors import CorruptProduct, RequestError
 from satdaemon.insar.bursts import BURSTS_PER_REPEAT, place_of_esa_id, track_of_esa_id

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from satdaemon.archive import LocalArchive
 from satdaemon.db import Burst, Database, File, Frame, Ifg, files
-from satdaemon.db.links import to_value
+from satdaemon.db.bursts import to_value
 from satdaemon.db.models import files2bursts
 from satdaemon.db.scenes import fill_files
 from satdaemon.insar.safe import read_product

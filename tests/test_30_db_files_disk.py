@@ -9,18 +9,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import zip_readers
 from databases import make_settings
 from simulated import index_of, small_archive, zip_of
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from satdaemon.db import Database, File, Frame, JobEvent, StrayFile, files
+from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.files.walk import escaped, walk
+from satdaemon.db.files.writing import write
 from satdaemon.errors import RequestError
 from satdaemon.insar.safe import read_product
+from satdaemon.insar.safe_probe import Probe
 
 OLD_S = 3600
 
@@ -256,6 +261,65 @@ def test_links_are_followed_once(database: Database, data: Path, tmp_path: Path)
     assert (report.added, report.duplicates, list(report.bad)) == (1, {}, [str(data / "gone.zip")])
     assert "link to nothing" in report.bad[str(data / "gone.zip")]
     assert files.ingest_files(database, read=zip_readers.never).unchanged == 1
+
+
+def test_names_of_one_file_are_one_file(database: Database, data: Path, tmp_path: Path) -> None:
+    """Hard links and links to a file that is known at another place: no second copy, and not opened for that."""
+    store = tmp_path / "store"
+    first, second = put(store / "T132", 0), put(store / "T132", 1)
+    files.ingest_files(database, store, checksum=False)
+    (data / first.name).hardlink_to(first)
+    (data / second.name).symlink_to(second)
+    report = files.ingest_files(database, read=zip_readers.never)
+    assert (report.unchanged, report.news, report.duplicates, report.warnings) == (2, 0, {}, [])
+    assert {f.abspath for f in database.query(File)} == {str(first), str(second)}
+    (data / "renamed.zip").hardlink_to(first)
+    (data / first.name).unlink()
+    report = files.ingest_files(database, checksum=False)
+    assert (report.unchanged, report.added, report.duplicates, report.warnings) == (2, 0, {}, [])
+    report = files.ingest_files(database, read=zip_readers.never)
+    assert (report.unchanged, report.duplicates, report.warnings) == (2, {}, []), "its other name is known now"
+    first.unlink()
+    files.ingest_files(database, checksum=False)
+    assert {f.abspath for f in database.query(File)} == {str(data / "renamed.zip"), str(second)}
+    shutil.copy(second, data / "copy.zip")
+    report = files.ingest_files(database, checksum=False)
+    assert report.duplicates == {str(aged(data / "copy.zip")): second.stem} and len(report.warnings) == 1, "a copy is no link"
+
+
+def test_a_batch_takes_few_statements_however_many_files_it_has(database: Database, data: Path) -> None:
+    insert_bursts(database, read_product(zip_of(0)).domain_bursts())
+    database.make_new_frame_using_burstlist([b.id for b in read_product(zip_of(0)).bursts], "132A_TEST")
+    product = read_product(put(data, 0))
+
+    def statements(names: range) -> int:
+        batch = []
+        for k in names:
+            path = data / f"{product.id[:-4]}{k:04X}.zip"
+            batch.append(Probe(path, 1, 1, replace(product, id=path.stem, path=path)))
+        with counted(database) as count:
+            told = database.write(partial(write, batch, "vv", walk(data.parent)))
+        assert [outcome for outcome, _ in told] == ["added"] * len(batch)
+        return count[0]
+
+    few, many = statements(range(3)), statements(range(3, 33))
+    assert many == few <= 16
+    rows = database.query(File)
+    assert len(rows) == 33 and {len(f.bursts) for f in rows} == {6}
+    assert all([g.id for g in f.frames] == ["132A_TEST"] for f in rows)
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[int]]:
+    """How many statements the database is sent; many rows of one statement count once."""
+    count = [0]
+
+    def one(*_: object) -> None:
+        count[0] += 1
+
+    event.listen(database.engine, "before_cursor_execute", one)
+    yield count
+    event.remove(database.engine, "before_cursor_execute", one)
 
 
 def test_pipes_and_names_of_any_bytes_stop_nothing(database: Database, data: Path) -> None:

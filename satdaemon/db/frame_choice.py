@@ -13,7 +13,8 @@ from shapely.affinity import translate
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db import links
+from satdaemon.db.bursts import to_value
+from satdaemon.db.known_bursts import match
 from satdaemon.db.models import Burst
 from satdaemon.db.outline import rolled, union, unrolled
 from satdaemon.domain import FRAME_ID, REPEAT_ORBITS
@@ -77,7 +78,7 @@ def by_ids(session: Session, burst_list: Sequence[str]) -> tuple[list[Burst], li
         if burst in rows:
             continue
         track, anx, swath = BurstValue.parse_id(burst)
-        near = links.match(session, [BurstValue(burst, track, "", anx, swath)])
+        near = match(session, [BurstValue(burst, track, "", anx, swath)])
         if near:
             rows[burst] = session.get_one(Burst, next(iter(near)))
             warnings.append(f"{burst} taken as {rows[burst].id}, the same burst by time and swath")
@@ -121,7 +122,7 @@ def tracks_at(session: Session, shape: Any) -> dict[tuple[int, str], list[BurstV
     for place in places:
         for row in session.scalars(select(Burst).where(Burst.geometry.intersects(place))):
             if row.geometry is not None and row.geometry.intersection(place).area > 0:
-                found[row.track, row.orbit_direction][row.id] = links.to_value(row)
+                found[row.track, row.orbit_direction][row.id] = to_value(row)
     return {key: list(bursts.values()) for key, bursts in sorted(found.items())}
 
 
@@ -176,7 +177,7 @@ def _whole_lines(session: Session, bursts: Sequence[BurstValue]) -> list[BurstVa
         between = Burst.anx.between(first, last) if first <= last else or_(Burst.anx >= first, Burst.anx <= last)
         where = (Burst.track == line[0].track, Burst.swath == swath, Burst.orbit_direction == line[0].orbit_direction, between)
         known = {b.id for b in found}
-        found += [links.to_value(row) for row in session.scalars(select(Burst).where(*where)) if row.id not in known]
+        found += [to_value(row) for row in session.scalars(select(Burst).where(*where)) if row.id not in known]
     return distinct(found)
 
 

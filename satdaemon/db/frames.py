@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.config import NetworkSettings, Settings
 from satdaemon.db import links
+from satdaemon.db.bursts import to_value
 from satdaemon.db.daemon import changed
 from satdaemon.db.frame_choice import by_ids, by_polygon, check_frame_id, warnings_of
 from satdaemon.db.licsar import by_licsar_id
@@ -93,7 +94,7 @@ def enter_frame(
     session.flush()
     files = links.tie_frame(session, frame_id)
     changed(session, who=who, what=f"frame of {len(rows)} bursts", frame_id=frame_id)
-    found = [*warnings, *warnings_of(links.to_value(row) for row in rows)]
+    found = [*warnings, *warnings_of(to_value(row) for row in rows)]
     return FrameReport(frame_id, tuple(row.id for row in rows), files, tuple(found))
 
 
@@ -120,7 +121,7 @@ def frame_of(session: Session, frame_id: str) -> FrameValue:
     """A frame with its bursts as a value; RequestError where there is none."""
     row = row_of(session, frame_id)
     mine = select(Burst).join(frames2bursts).where(frames2bursts.c.frame_id == frame_id)
-    bursts = along_track(links.to_value(b) for b in session.scalars(mine))
+    bursts = along_track(to_value(b) for b in session.scalars(mine))
     return FrameValue(row.id, row.track, row.orbit_direction, tuple(bursts))
 
 

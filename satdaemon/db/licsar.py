@@ -20,7 +20,7 @@ import shapely
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from satdaemon.db import links
+from satdaemon.db.bursts import to_value
 from satdaemon.db.frame_choice import CYCLE_DS, NO_BURSTS, Choice, distinct
 from satdaemon.db.models import Burst
 from satdaemon.db.outline import union
@@ -88,7 +88,7 @@ def by_licsar_id(session: Session, text: str) -> Choice:
         if session.scalar(select(Burst.id).limit(1)) is None:
             raise RequestError(f"{text}: {NO_BURSTS}")
         raise RequestError(f"{text}: the database has no burst of track {wanted.track} {wanted.direction} near {_place(wanted)}")
-    bursts, off_deg = fit(wanted, [links.to_value(row) for row in rows])
+    bursts, off_deg = fit(wanted, [to_value(row) for row in rows])
     if not bursts or abs(off_deg) > FARTHEST_DEG:
         nearest = f"; the nearest way to lay them has its centre {abs(off_deg):.2f} degrees away" if bursts else ""
         asked = ", ".join(f"{count} bursts of {swath}" for swath, count in _counts(wanted))

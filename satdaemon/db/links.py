@@ -2,87 +2,81 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import shapely
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
 from satdaemon.db.clock import now_utc
+from satdaemon.db.known_bursts import known_bursts
 from satdaemon.db.models import Base, Burst, File, Frame, files2bursts, frames2bursts, frames2files
-from satdaemon.db.outline import unrolled
-from satdaemon.db.upsert import insert_ignore, insert_many
-from satdaemon.domain import Burst as BurstValue
+from satdaemon.db.upsert import insert_many
 from satdaemon.insar.safe import SafeProduct, read_product
-from satdaemon.planning.bursts import ANX_TOLERANCE_DS, ORBIT_DS, match_bursts
 
 LOADED = 500
 """Objects whose links are read in one statement."""
 
 
-def to_value(row: Burst) -> BurstValue:
-    """A row of `bursts` as a value."""
-    corners = () if row.geometry is None else tuple((float(x), float(y)) for x, y in row.geometry.exterior.coords[:-1])
-    return BurstValue(row.id, row.track, row.orbit_direction, row.anx, row.swath, row.esa_id, corners)
-
-
-def columns_of(burst: BurstValue) -> dict[str, Any]:
-    """A burst as the columns of a row; its geometry's longitudes run on across the 180th meridian."""
-    shape = unrolled(shapely.Polygon(burst.footprint)) if len(burst.footprint) >= 3 else None
-    box = shape.bounds if shape is not None else (None, None, None, None)
-    return {
-        "id": burst.id, "track": burst.track, "orbit_direction": burst.orbit_direction, "anx": burst.anx,
-        "swath": burst.swath, "esa_id": burst.esa_id, "geometry": shape,
-        **dict(zip(("minx", "miny", "maxx", "maxy"), box, strict=True)),
-    }  # fmt: skip
-
-
-def match(session: Session, bursts: Collection[BurstValue]) -> dict[str, str]:
-    """Burst id of the database -> id among `bursts`, for those that the database knows."""
-    near = [
-        and_(Burst.track == b.track, Burst.swath == b.swath, or_(*(Burst.anx.between(*span) for span in _spans(b.anx))))
-        for b in bursts
-    ]
-    near += [and_(Burst.esa_id == b.esa_id, Burst.swath == b.swath) for b in bursts if b.esa_id is not None]
-    found: dict[str, Burst] = {}
-    for start in range(0, len(near), 60):
-        found |= {row.id: row for row in session.scalars(select(Burst).where(or_(*near[start : start + 60])))}
-    return match_bursts([to_value(row) for row in found.values()], bursts)
-
-
 def link_product(session: Session, product: SafeProduct) -> list[str]:
     """Tie a file that is in the database to its bursts (new ones are entered) and so to frames; returns warnings."""
-    values = list(product.domain_bursts())
-    starts = {b.id: b.sensing_time_utc for b in product.bursts}
-    matches = match(session, values)
-    new = [b for b in values if b.id not in set(matches.values())]
-    warnings = []
-    for burst in new:
-        if insert_ignore(session, Burst, columns_of(burst)):
-            matches[burst.id] = burst.id
-        else:
-            warnings.append(f"{product.id}: its burst {burst.id} does not lie where the known burst of that id lies; not linked")
-    _complete(session, {key: b for key, b in matches.items()}, {b.id: b for b in values})
-    tie_file(session, product.id, {known: starts[found] for known, found in matches.items()})
+    return link_products(session, [product])[product.id]
+
+
+def link_products(session: Session, products: Sequence[SafeProduct]) -> dict[str, list[str]]:
+    """The same for many, in a few statements: the warnings of each.
+
+    A burst that the first of them brings is known to the next.
+    """
+    known = known_bursts(session, [b for product in products for b in product.domain_bursts()])
+    ties: dict[str, dict[str, datetime | None]] = {}
+    warnings: dict[str, list[str]] = {}
+    for product in products:
+        matches, warnings[product.id] = known.take(product)
+        starts = {b.id: b.sensing_time_utc for b in product.bursts}
+        ties[product.id] = {burst: starts[found] for burst, found in matches.items()}
+    known.write(session)
+    tie_files(session, ties)
     return warnings
 
 
 def tie_file(session: Session, file_id: str, bursts: Mapping[str, datetime | None]) -> None:
     """Tie a file to bursts of the database, and to every frame that has one of them."""
-    rows = [{"file_id": file_id, "burst_id": burst, "start_utc": start} for burst, start in sorted(bursts.items())]
+    tie_files(session, {file_id: bursts})
+
+
+def tie_files(session: Session, ties: Mapping[str, Mapping[str, datetime | None]]) -> None:
+    """The same for many: {file: {burst: its start there}}."""
+    rows = [
+        {"file_id": file, "burst_id": burst, "start_utc": start}
+        for file, bursts in sorted(ties.items())
+        for burst, start in sorted(bursts.items())
+    ]
     insert_many(session, files2bursts, rows)
-    with_burst = select(frames2bursts.c.frame_id).where(frames2bursts.c.burst_id.in_(sorted(bursts))).distinct()
-    tie_frames(session, file_id, session.scalars(with_burst).all())
+    frames: dict[str, set[str]] = defaultdict(set)
+    shown = sorted({burst for bursts in ties.values() for burst in bursts})
+    link = frames2bursts.c
+    for start in range(0, len(shown), LOADED):
+        some = link.burst_id.in_(shown[start : start + LOADED])
+        for burst, frame in session.execute(select(link.burst_id, link.frame_id).where(some)):
+            frames[burst].add(frame)
+    _tie(session, {(frame, file) for file, bursts in ties.items() for burst in bursts for frame in frames.get(burst, ())})
 
 
 def tie_frames(session: Session, file_id: str, frame_ids: Sequence[str]) -> None:
     """Tie a file to frames, and note that their files changed."""
-    insert_many(session, frames2files, [{"frame_id": frame, "file_id": file_id} for frame in sorted(frame_ids)])
-    if frame_ids:
-        session.execute(update(Frame).where(Frame.id.in_(frame_ids)).values(files_changed_utc=now_utc()))
+    _tie(session, {(frame, file_id) for frame in frame_ids})
+
+
+def _tie(session: Session, pairs: Collection[tuple[str, str]]) -> None:
+    """(frame, file) of each tie."""
+    insert_many(session, frames2files, [{"frame_id": frame, "file_id": file} for frame, file in sorted(pairs)])
+    changed = sorted({frame for frame, _ in pairs})
+    for start in range(0, len(changed), LOADED):
+        some = Frame.id.in_(changed[start : start + LOADED])
+        session.execute(update(Frame).where(some).values(files_changed_utc=now_utc()))
 
 
 def tie_frame(session: Session, frame_id: str) -> int:
@@ -121,23 +115,3 @@ def _load_links(session: Session, objects: Sequence[Base]) -> None:
         (key,) = model.__mapper__.primary_key
         found = select(model).where(key.in_([getattr(one, key.name) for one in mine])).execution_options(populate_existing=True)
         session.scalars(found.options(*(selectinload(getattr(model, r.key)) for r in model.__mapper__.relationships))).all()
-
-
-def _complete(session: Session, matches: Mapping[str, str], values: Mapping[str, BurstValue]) -> None:
-    """Bursts that were entered by id alone get their footprint from the first file that shows them."""
-    bare = session.scalars(select(Burst).where(Burst.id.in_(sorted(matches)), Burst.geometry.is_(None)))
-    for row in bare:
-        value = values[matches[row.id]]
-        row.geometry = columns_of(value)["geometry"]
-        row.esa_id = row.esa_id or value.esa_id
-
-
-def _spans(anx: int) -> list[tuple[int, int]]:
-    """Ranges of `anx` within the tolerance, wrapping at one orbit."""
-    low, high, orbit = anx - ANX_TOLERANCE_DS, anx + ANX_TOLERANCE_DS, round(ORBIT_DS)
-    spans = [(low, high)]
-    if low < 0:
-        spans.append((low + orbit - 1, orbit + 1))
-    if high >= orbit:
-        spans.append((0, high - orbit + 1))
-    return spans

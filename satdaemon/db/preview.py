@@ -10,8 +10,9 @@ from datetime import date
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db import file_orbits, links
+from satdaemon.db import file_orbits
 from satdaemon.db.baselines import Baselines, baselines
+from satdaemon.db.bursts import to_value
 from satdaemon.db.dates import Day, days_of_files
 from satdaemon.db.frame_choice import Choice, by_ids, gaps, warnings_of
 from satdaemon.db.frames import frame_of, network_settings, row_of
@@ -95,7 +96,7 @@ def preview_bursts(db: Store, bursts: Sequence[str] | Choice, *, min_coverage: f
             chosen, warnings = list(bursts.bursts), list(bursts.warnings)
         else:
             rows, warnings = by_ids(session, bursts)
-            chosen = along_track(links.to_value(row) for row in rows)
+            chosen = along_track(to_value(row) for row in rows)
         if not chosen:
             raise RequestError("preview: expected at least one burst, got none")
         tracks = list(dict.fromkeys(f"{b.track} {b.orbit_direction}" for b in chosen))
@@ -119,7 +120,7 @@ def preview_frame(
         unknown = set(drop) - {b.id for b in frame.bursts}
         if unknown:
             raise RequestError(f"frame {frame_id}: expected bursts of the frame to drop, got {', '.join(sorted(unknown))}")
-        bursts = {b.id: b for b in frame.bursts if b.id not in set(drop)} | {row.id: links.to_value(row) for row in rows}
+        bursts = {b.id: b for b in frame.bursts if b.id not in set(drop)} | {row.id: to_value(row) for row in rows}
         if not bursts:
             raise RequestError(f"frame {frame_id}: expected at least one burst to be left, got none")
         changed = Frame(frame_id, frame.track, frame.orbit_direction, tuple(along_track(bursts.values())))

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from satdaemon.db.burst_map.rows import MapBursts
-from satdaemon.db.links import to_value
+from satdaemon.db.bursts import to_value
 from satdaemon.db.models import Burst
 from satdaemon.domain import REPEAT_ORBITS
 from satdaemon.domain import Burst as BurstValue

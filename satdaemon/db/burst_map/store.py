@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.burst_map.known import value_of
 from satdaemon.db.burst_map.rows import MapBursts
+from satdaemon.db.bursts import columns_of
 from satdaemon.db.geometry import SRID
-from satdaemon.db.links import columns_of
 from satdaemon.db.models import Burst
 
 COLUMNS = (

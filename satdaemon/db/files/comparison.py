@@ -131,12 +131,17 @@ def _judge(plan: Plan, known: Known, found: Walk, zipped: Zip, path: str, free: 
             plan.unchanged += 1
             plan.bad[path] = stray.reason
             return
-        kept = original is not None and original.state == ON_DISK and str(original.abspath) in found.zips
+        kept = original is not None and original.state == ON_DISK and _stands(str(original.abspath), found)
         if stray.state == DUPLICATE and kept:
             plan.unchanged += 1
-            plan.duplicates[path] = str(stray.file_id)
+            if original is not None and not same_file(str(original.abspath), path):
+                plan.duplicates[path] = str(stray.file_id)
             return
     product = zipped.path.name.removesuffix(".zip")
+    original = known.by_id.get(product)
+    if row is None and original is not None and original.state == ON_DISK and same_file(str(original.abspath), path):
+        plan.unchanged += 1  # another name of one file: a hard link, or a link to it
+        return
     former = free.get(product)
     if row is None and former is not None and _same(former, zipped):
         plan.moved[product] = path
@@ -145,8 +150,20 @@ def _judge(plan: Plan, known: Known, found: Walk, zipped: Zip, path: str, free: 
     plan.open.append(zipped.path)
 
 
+def same_file(one: str, other: str) -> bool:
+    """True where two paths are names of one file: hard links, or links to it."""
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False
+
+
 def _same(row: Any, zipped: Zip) -> bool:
     return (row.size, row.mtime_ns) == (zipped.size, zipped.mtime_ns)
+
+
+def _stands(path: str, found: Walk) -> bool:
+    return path in found.zips or (not found.covers(path) and Path(path).exists())
 
 
 def _left(path: str, found: Walk) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import shapely
@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.file_orbits import record
-from satdaemon.db.links import link_product, tie_frames
+from satdaemon.db.links import link_product, link_products, tie_frames
 from satdaemon.db.models import File, Frame, frames2files
 from satdaemon.db.models.catalogue import BAD, ON_DISK
+from satdaemon.db.upsert import insert_many
 from satdaemon.domain import Scene
 from satdaemon.insar.safe import SafeProduct
 
@@ -33,16 +34,32 @@ def enter(session: Session, product: SafeProduct, **values: Any) -> list[str]:
         session.add(row)
     elif row.state == ON_DISK and values.get("state") != ON_DISK:
         values = {"url": values.get("url")}
-    row.platform, row.absolute_orbit, row.track = product.platform, product.absolute_orbit, product.track
-    row.orbit_direction, row.date = product.orbit_direction, product.start_utc.date()
-    row.start_utc, row.stop_utc = product.start_utc, product.stop_utc
-    row.proc_utc, row.proc_date = product.proc_utc, product.proc_utc.date()
-    row.footprint = shapely.Polygon(product.footprint) if len(product.footprint) >= 3 else None
-    for name, value in values.items():
+    for name, value in {**_columns(product), **values}.items():
         setattr(row, name, value)
     session.flush()
     record(session, [product])
     return link_product(session, product)
+
+
+def enter_new(session: Session, products: Sequence[tuple[SafeProduct, Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """Insert the rows of products that the database does not know, each with further columns, all in a few statements.
+
+    Returns the warnings of each. All name the same columns, and no product twice.
+    """
+    insert_many(session, File, [{"id": product.id, **_columns(product), **values} for product, values in products])
+    found = [product for product, _ in products]
+    record(session, found)
+    return link_products(session, found)
+
+
+def _columns(product: SafeProduct) -> dict[str, Any]:
+    return {
+        "platform": product.platform, "absolute_orbit": product.absolute_orbit, "track": product.track,
+        "orbit_direction": product.orbit_direction, "date": product.start_utc.date(),
+        "start_utc": product.start_utc, "stop_utc": product.stop_utc,
+        "proc_utc": product.proc_utc, "proc_date": product.proc_utc.date(),
+        "footprint": shapely.Polygon(product.footprint) if len(product.footprint) >= 3 else None,
+    }  # fmt: skip
 
 
 def enter_bad(session: Session, scene: Scene, reason: str, frame_id: str | None = None, **values: Any) -> None:
