@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from databases import make_settings
 from frames_made import FRAME, add_dates, bursts, make_frame, plan, run_all, step
 from points_made import show_points, write_points
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from satdaemon.db import (
     Burst,
     Database,
+    DeletedFrame,
     File,
     Frame,
     Ifg,
     Master,
     PendingJob,
+    Point,
     Product,
     RsarIfg,
     RunningJob,
     consistency,
+    init_database,
     jobs,
     points,
 )
@@ -214,3 +223,42 @@ def test_points_go_with_their_frame(database: Database, tmp_path: Path) -> None:
         delete_frame(database, FRAME)
     delete_frame(database, FRAME, confirm=True)
     assert points.versions(database, FRAME) == [] and len(points.versions(database, "132A_OTHER")) == 1
+
+
+DELETE_AND_DIE = """
+import os, sys
+from pathlib import Path
+from databases import make_settings
+from satdaemon.db import Database, frame_life
+frame_life.remove = frame_life.finish = lambda *given: os._exit(9)
+root, main, apart = sys.argv[1:4]
+frame_life.delete_frame(Database(make_settings(Path(root), main, points_database=apart or None)), "132A_TEST", confirm=True)
+"""
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_crash_between_frame_and_points_leaves_nothing(database: Database, tmp_path: Path, apart: bool) -> None:
+    """Killed when the frame is deleted and its points are about to be: they are out of reach, or recorded as to be removed."""
+    main = database.settings.parameters.database
+    own = f"sqlite:///{tmp_path / 'points.sqlite'}" if apart else None
+    db = init_database(make_settings(tmp_path, main, points_database=own))
+    insert_bursts(db, bursts())
+    db.make_new_frame_using_burstlist(IDS, FRAME)
+    write_points(tmp_path / "set", 40, 5)
+    show_points(db, FRAME, tmp_path / "set")
+    arguments = [sys.executable, "-c", DELETE_AND_DIE, str(tmp_path), main, own or ""]
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run(arguments, env=here, check=False).returncode == 9
+    assert db.query(Frame) == []
+    assert points.versions(db, FRAME) == [] or [r.frame_id for r in db.query(DeletedFrame)] == [FRAME]
+    # a new frame of the same name, with points of its own, before anybody has cleared up
+    db.make_new_frame_using_burstlist(IDS, FRAME)
+    write_points(tmp_path / "new", 30, 5)
+    show_points(db, FRAME, tmp_path / "new")
+    points.prune(db)
+    (left,) = points.versions(db, FRAME)
+    assert left.points == 30 and db.query(DeletedFrame) == []
+    with Session(db.points_engine) as session:
+        assert session.scalar(select(func.count()).select_from(Point)) == 30
+    assert points.orphaned(db) == [] and points.prune(db) == 0
+    db.close()

@@ -5,6 +5,7 @@ from satdaemon.db.initialise import init_database
 from satdaemon.db.models import (
     Burst,
     DaemonTools,
+    DeletedFrame,
     FailedJob,
     File,
     FileOrbit,
@@ -36,6 +37,7 @@ __all__ = [
     "Burst",
     "DaemonTools",
     "Database",
+    "DeletedFrame",
     "FailedJob",
     "File",
     "FileOrbit",

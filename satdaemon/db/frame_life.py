@@ -17,8 +17,8 @@ from satdaemon.db.frames import FrameReport, enter_frame, row_of
 from satdaemon.db.guards import check_nothing_runs, drop_orphaned_keys
 from satdaemon.db.jobs import cancel
 from satdaemon.db.models import FailedJob, Frame, PendingJob, PointsVersion, RunningJob
-from satdaemon.db.models.points import ACTIVE, OLD
-from satdaemon.db.points import prune
+from satdaemon.db.points.pruning import remove
+from satdaemon.db.points.removal import finish, give_up
 from satdaemon.db.store import Store
 from satdaemon.errors import NeedsConfirmation, RequestError
 from satdaemon.status import Stage
@@ -139,16 +139,15 @@ def delete_frame(db: Store, frame_id: str, *, confirm: bool = False, who: str = 
             contents,
         )
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> list[int]:
         row_of(session, frame_id, lock=True)
         check_nothing_runs(session, frame_id)
+        versions = give_up(db, session, frame_id)
         session.execute(delete(Frame).where(Frame.id == frame_id))
         drop_orphaned_keys(session)
         changed(session, who=who, what=f"deleted{f' with {contents}' if str(contents) else ''}", frame_id=frame_id)
+        return versions
 
-    db.write(work)
-    with Session(db.points_engine) as session, session.begin():
-        shown = (PointsVersion.frame_id == frame_id, PointsVersion.state == ACTIVE)
-        session.execute(update(PointsVersion).where(*shown).values(state=OLD))
-    prune(db, frame_id, keep=0)
+    versions = db.write(work)
+    remove(db, [*versions, *finish(db)])
     return contents

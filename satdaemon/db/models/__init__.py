@@ -24,7 +24,7 @@ from satdaemon.db.models.jobs import (
     RunningJob,
 )
 from satdaemon.db.models.ledger import LEDGER
-from satdaemon.db.models.points import Point, PointSeries, PointsVersion
+from satdaemon.db.models.points import DeletedFrame, Point, PointSeries, PointsVersion
 from satdaemon.db.models.products import JudgedFrame, Product, StaleProduct
 from satdaemon.db.models.rows import (
     MODEL_OF,
@@ -45,6 +45,7 @@ __all__ = [
     "Base",
     "Burst",
     "DaemonTools",
+    "DeletedFrame",
     "FailedJob",
     "File",
     "FileOrbit",

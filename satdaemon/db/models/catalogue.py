@@ -137,6 +137,9 @@ class Burst(Base):
     swath: Mapped[str] = mapped_column(String(3))
     esa_id: Mapped[int | None]
     geometry: Mapped[Any | None] = mapped_column(Geom("POLYGON"))
+    geometry_from: Mapped[str | None] = mapped_column(
+        String(100), comment="The product whose annotation gave the polygon; empty: a burst map, or not told."
+    )
     minx: Mapped[float | None]
     miny: Mapped[float | None]
     maxx: Mapped[float | None]

@@ -53,6 +53,21 @@ class PointsVersion(Base):
     activated_utc: Mapped[Time]
 
 
+class DeletedFrame(Base):
+    """A frame that is deleted, while its points, in a database of their own, are still to be removed there.
+
+    Written in the transaction that deletes the frame: a crash before the points are gone leaves this, and the next
+    `prune` goes on.
+    """
+
+    __tablename__ = "deleted_frames"
+
+    frame_id: Mapped[str] = mapped_column(String(60), primary_key=True)
+    last_version: Mapped[int] = mapped_column(
+        BigInteger, autoincrement=False, comment="Versions up to this one go; what a new frame of this name loads later stays."
+    )
+
+
 class Point(Base):
     """Position and motion of one point. `cell` orders points along a Z curve over longitude and latitude.
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.models import Point, PointSeries, PointsVersion, RunningJob
 from satdaemon.db.models.points import LOADING, OLD
+from satdaemon.db.points import removal
 from satdaemon.db.points.partitions import PARENTS, leaves
 from satdaemon.db.session import READ_ONLY
 from satdaemon.db.store import Store
@@ -26,12 +27,18 @@ def prune(db: Store, frame_id: str | None = None, *, keep: int = 1, job_id: int 
     """Remove replaced versions but the `keep` latest a frame, and loads that came to nothing; returns how many.
 
     A load came to nothing where no live job and no live connection holds it, or where it is of `job_id`, which begins
-    anew. A version that somebody reads at this moment stays until the next time. Without a frame, rows that belong
-    to no version are removed too; each counts as the version it was of.
+    anew. A version that somebody reads at this moment stays until the next time. What deleted frames left is removed too,
+    and, without a frame, rows that belong to no version; each counts as the version it was of.
     """
-    doomed = removable(db, frame_id, keep=keep, job_id=job_id)
-    orphans = [] if frame_id is not None else orphaned(db)
-    return sum(_remove(db.points_engine, version) for version in [*(v.id for v in doomed), *orphans])
+    given_up = removal.finish(db)
+    doomed = [version.id for version in removable(db, frame_id, keep=keep, job_id=job_id)]
+    orphans = given_up if frame_id is not None else sorted({*given_up, *orphaned(db)})
+    return remove(db, [*doomed, *orphans])
+
+
+def remove(db: Store, versions: Iterable[int]) -> int:
+    """Remove versions with their rows; returns how many. One that somebody reads at this moment is left for `prune`."""
+    return sum(_remove(db.points_engine, version) for version in versions)
 
 
 def removable(db: Store, frame_id: str | None = None, *, keep: int = 1, job_id: int | None = None) -> list[PointsVersion]:
