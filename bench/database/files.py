@@ -15,7 +15,7 @@ from simulated import zip_of
 
 from bench.database.ratio import Ratio, seconds
 from satdaemon.config import Settings
-from satdaemon.db import Database, File
+from satdaemon.db import Database, File, FileOrbit
 from satdaemon.db.files import ingest_files
 from satdaemon.db.upsert import insert_many
 from satdaemon.insar.safe import SafeProduct, read_product
@@ -74,6 +74,7 @@ def _known_zips(db: Database, root: Path, count: int) -> None:
         )  # fmt: skip
     with db.session_scope() as session:
         insert_many(session, File, rows)
+        insert_many(session, FileOrbit, [{"file_id": row["id"], "problem": "no zip of a product"} for row in rows])
 
 
 def _bare_walk(root: Path) -> int:
