@@ -25,7 +25,8 @@ from bench.database.ratio import Ratio
 from satdaemon.config import Settings
 from satdaemon.db import init_database
 
-PARTS = sorted(p.stem for p in (Path(__file__).parent / "database").glob("*.py") if p.stem not in ("__init__", "ratio", "scale"))
+_SHARED = ("__init__", "cpu", "finished", "made", "ratio", "scale")
+PARTS = sorted(p.stem for p in (Path(__file__).parent / "database").glob("*.py") if p.stem not in _SHARED)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from flows.ending import end_state, held_state, tell_people
 from satdaemon.db import Database, daemon, jobs, planning, runs
 from satdaemon.domain import Job
 from satdaemon.machines.cluster import dask_resources
+from satdaemon.processors.registry import versions
 from tasks.cluster import ClusterTaskRunner, current_cluster
 from tasks.grants import Grants
 from tasks.stages import TASKS
@@ -74,7 +75,7 @@ def run_all(database: Database, frame_id: str, grants: Grants) -> None:
     flying: set[int] = set()
     ended: queue.Queue[int] = queue.Queue()
     while True:
-        planning.plan(database, [frame_id])
+        planning.plan(database, [frame_id], processors=versions())
         soonest_s = start_jobs(database, frame_id, flying, ended) if not grants.is_withdrawn else None
         if not flying:
             if soonest_s is None or soonest_s > SOON_S or grants.is_withdrawn:

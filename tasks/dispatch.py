@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +18,8 @@ from tasks.prefect_api import crash, deploy_frames, frame_deployments, live_runs
 
 log = logging.getLogger("satdaemon.dispatch")
 _ROUNDS = 20
+_MEANWHILE_S = 5.0
+"""How often frames are started while every frame is planned."""
 
 
 @dataclass
@@ -42,7 +45,10 @@ def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatch
         for turn in range(_ROUNDS):
             counter = daemon.read(database).change_counter
             update_dates(database)
-            done.plans.append(plan(database) if turn == 0 else planning.plan(database, processors=versions()))
+            if turn == 0:
+                done.plans.append(plan(database, _Meanwhile(database, client, done)))
+            else:
+                done.plans.append(planning.plan(database, processors=versions()))
             if daemon.read(database).grants:
                 _start(database, client, jobs.frames_to_start(database), done)
             if daemon.read(database).change_counter == counter:
@@ -50,11 +56,29 @@ def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatch
         return done
 
 
-def plan(database: Database) -> planning.Plan:
+class _Meanwhile:
+    """What does not wait until every frame has been planned: new dates, and the start of frames that can move."""
+
+    def __init__(self, database: Database, client: SyncPrefectClient, done: Dispatched) -> None:
+        self._database, self._client, self._done = database, client, done
+        self._last = time.monotonic()
+
+    def __call__(self) -> None:
+        """Now and then; a frame that was not started is asked about again at the end."""
+        if time.monotonic() - self._last < _MEANWHILE_S:
+            return
+        update_dates(self._database)
+        if daemon.read(self._database).grants:
+            wanted = [frame_id for frame_id in jobs.frames_to_start(self._database) if frame_id not in self._done.left]
+            _start(self._database, self._client, wanted, self._done)
+        self._last = time.monotonic()
+
+
+def plan(database: Database, between: Callable[[], object] | None = None) -> planning.Plan:
     """A planner's turn: every frame where that is due, else those that changed."""
     programs = versions()
     everything = planning.everything_is_due(database, programs)
-    return planning.plan(database, everything=everything, processors=programs)
+    return planning.plan(database, everything=everything, processors=programs, between=between)
 
 
 def update_dates(database: Database) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frames_made import FRAME, add_file, bursts
+from frames_made import FRAME, add_file, bursts, make_frame
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
 from stale_frames import (
     CPU_S,
     DATES,
@@ -28,7 +30,10 @@ from stale_frames import (
 
 from satdaemon.config import Settings
 from satdaemon.db import Burst, Database, Frame, Ifg, Master, Product, RsarIfg, StaleProduct, jobs, runs, staleness
+from satdaemon.db.models import JudgedFrame
 from satdaemon.db.planning import plan
+from satdaemon.db.staleness import looking
+from satdaemon.db.staleness.facts import Facts
 from satdaemon.errors import RequestError
 from satdaemon.status import ProcStatus, RowKind, Stage
 
@@ -463,3 +468,54 @@ def test_several_look_at_once(db: Database) -> None:
     assert mark(db) == [] and len(db.query(StaleProduct)) == 3 + 2 * 2 + 2
     for one in databases:
         one.close()
+
+
+def test_after_each_job_no_more_is_read_than_what_can_depend_on_it_and_nothing_is_missed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[str] = []
+    load = looking.load_facts
+
+    def counted(session: Session, frame_id: str) -> Facts | None:
+        whole.append(frame_id)
+        return load(session, frame_id)
+
+    make_frame(database, 5)
+    done, looks = 0, 0
+    while True:
+        plan(database, [FRAME], processors=VERSIONS)
+        runs.beat_frame(database, FRAME, "the test")
+        grants = jobs.grant_pass(database)
+        if not grants:
+            break
+        for grant in grants:
+            finish(database, grant)
+            with monkeypatch.context() as patch:
+                patch.setattr(looking, "load_facts", counted)
+                mark(database)
+            done, looks = done + 1, len(whole)
+            with database.session_scope() as session:
+                session.execute(delete(JudgedFrame))  # so that every product is looked at
+            assert staleness.check(database, processors=VERSIONS) == [], grant.job.title
+            staleness.mark(database, processors=VERSIONS)
+    assert done > 30 and looks < done / 2, f"{looks} of {done} looks read the whole frame"
+    assert stale_names(database) == set() and database.query(StaleProduct) == []
+
+
+def test_a_product_made_again_with_another_outcome_is_noticed_by_what_reads_it(db: Database) -> None:
+    mark(db)
+    with db.session_scope() as session:
+        (row,) = session.query(Ifg).filter(Ifg.date == LAST)
+        row.proc_status, row.proc_stage = ProcStatus.WAITING, 2
+    plan(db, [FRAME], processors=VERSIONS)
+    runs.beat_frame(db, FRAME, "the test")
+    (grant,) = jobs.grant_pass(db)
+    assert stale_names(db) == set()
+    finish(db, grant, {**VERSIONS, Stage.SLC: ("slc", "1.1")})
+    with db.session_scope() as session:  # as where a person takes over from here
+        (row,) = session.query(Ifg).filter(Ifg.date == LAST)
+        row.proc_stage = 3
+    mark(db)
+    assert {key(LAST), *pairs_of(db, LAST), "master"} <= stale_names(db)
+    (noted,) = db.query(StaleProduct, own=True)
+    assert noted.reason == f"slc {key(LAST)} made again since"

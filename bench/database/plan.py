@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from itertools import pairwise
 
 from sqlalchemy import text
 
-from bench.database import scale
+from bench.database import finished, made, scale
+from bench.database.cpu import cost_of, median
 from bench.database.ratio import Ratio, seconds
 from satdaemon.config import Machine, Settings
 from satdaemon.db import Database, FrameRun, jobs, machines, planning, runs
@@ -50,10 +51,11 @@ def measure(settings: Settings, small: bool) -> list[Ratio]:
 
 def _at(db: Database, frames: int, where: str) -> tuple[list[Ratio], dict[int, float]]:
     """What is held against something else within this size, and what a plan costs by the number of changed frames."""
+    products = made.build(db, _some(db, min(MANY, frames)))
     began = time.perf_counter()
     first = planning.plan(db, everything=True)
     whole_s = time.perf_counter() - began
-    again_s = seconds(lambda: planning.plan(db, everything=True))
+    again_s, longest_s = _again(db)
     waiting = scale.rows(db)["waiting"]
     with db.engine.connect() as connection:
         scan = text("SELECT count(*) FROM (SELECT frame_id, proc_stage, proc_status FROM rsar_ifg) q WHERE proc_status >= 0")
@@ -63,6 +65,7 @@ def _at(db: Database, frames: int, where: str) -> tuple[list[Ratio], dict[int, f
             f"[{where}] first plan of every frame, beside reading rsar_ifg once", whole_s, bare_s, note=f"{first.added} queued"
         ),
         Ratio(f"[{where}] the same again, nothing to do", again_s, bare_s, note=f"{waiting} waiting"),
+        Ratio(f"[{where}] what changes meanwhile waits for so much of it", longest_s, again_s),
         _first_ready(db, where),
     ]
     cost = {}
@@ -72,7 +75,9 @@ def _at(db: Database, frames: int, where: str) -> tuple[list[Ratio], dict[int, f
         cost[changed] = _plan_cpu_s(db, changed, 5)
     one_s = _plan_cpu_s(db, 1, 15)
     most = 1.0 if db.on_postgresql else None
-    found.append(Ratio(f"[{where}] SQL of a plan of one changed frame (CPU), of 5 ms", one_s, ONE_FRAME_S, most=most))
+    note = f"a frame of {products} products"
+    found.append(Ratio(f"[{where}] SQL of a plan of one changed frame (CPU), of 5 ms", one_s, ONE_FRAME_S, most=most, note=note))
+    found += finished.measure(db, _some(db, 1)[0], where, ONE_FRAME_S)
     found.append(_grant(db, where))
     return found, cost
 
@@ -88,6 +93,20 @@ def _first_ready(db: Database, where: str) -> Ratio:
     return Ratio(f"[{where}] first {READY} ready jobs, beside a bare SELECT", ours_s, bare_s, most=3.0)
 
 
+def _again(db: Database) -> tuple[float, float]:
+    """Seconds of a plan of every frame with nothing to do, and of its longest part."""
+    moments = [time.perf_counter()]
+    planning.plan(db, everything=True, between=lambda: moments.append(time.perf_counter()))
+    moments.append(time.perf_counter())
+    return moments[-1] - moments[0], max(after - before for before, after in pairwise(moments))
+
+
+def _some(db: Database, frames: int) -> list[str]:
+    """The frames that are changed."""
+    with db.read_scope() as session:
+        return list(session.scalars(text(f"SELECT id FROM frames WHERE processing ORDER BY id LIMIT {frames}")))
+
+
 def _change(db: Database, frames: int) -> None:
     """Somebody writes something to so many frames that leaves what is owed as it is."""
     with db.session_scope() as session:
@@ -95,32 +114,13 @@ def _change(db: Database, frames: int) -> None:
         session.execute(text(f"UPDATE ifg SET reason = reason WHERE proc_status = 0 AND frame_id IN ({some})"))
 
 
-def _servers(db: Database) -> list[int]:
-    """The server processes of our connections; none on SQLite."""
-    if not db.on_postgresql:
-        return []
-    with db.read_scope() as session:
-        pids = session.execute(text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")).scalars()
-        return [int(pid) for pid in pids]
-
-
-def _cpu_s(servers: list[int]) -> float:
-    """CPU seconds that they have used so far; on SQLite, which has none, this process."""
-    if not servers:
-        return time.process_time()
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in servers) / 1e9
-
-
 def _plan_cpu_s(db: Database, changed: int, repeats: int) -> float:
     """CPU of the SQL of one plan after so many frames changed: median, s."""
     spent = []
     for _ in range(repeats):
         _change(db, changed)
-        servers = _servers(db)
-        before_s = _cpu_s(servers)
-        planning.plan(db)
-        spent.append(_cpu_s(servers) - before_s)
-    return sorted(spent)[repeats // 2]
+        spent.append(cost_of(db, lambda: planning.plan(db)))
+    return median(spent).server_s
 
 
 def _grant(db: Database, where: str) -> Ratio:

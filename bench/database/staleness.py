@@ -41,7 +41,9 @@ def measure(settings: Settings, small: bool) -> list[Ratio]:
     def touched() -> None:
         with db.session_scope() as session:
             same = (Product.frame_id == frames[0], Product.stage == "unwrap", Product.key == _pair(PAIRS[0]))
-            session.execute(update(Product).where(*same).values(id=select(func.max(Product.id) + 1).scalar_subquery()))
+            session.execute(
+                update(Product).where(*same).values(id=select(func.max(Product.id) + 1).scalar_subquery(), judged=None)
+            )
         staleness.mark(db, frames[:1])
 
     changed_s = seconds(touched, 9)

@@ -20,7 +20,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "master": ("insert", "update", "delete"),
     "ifg": ("insert", "update", "delete"),
     "rsar_ifg": ("insert", "update", "delete"),
-    "products": ("insert", "update", "delete"),
+    "products": ("insert", "delete"),
     "frames2files": ("insert", "update", "delete"),
     "frames2bursts": ("insert", "update", "delete"),
     "pending_jobs": ("delete",),
@@ -32,6 +32,9 @@ _FRAME_COLUMNS = (
     "do_update", "reprocess", "start_date", "end_date", "initial_last_date", "initial_stack", "accept_failed_share",
     "min_coverage", "stage_settings", "network_due", "retired_utc",
 )  # fmt: skip
+_PRODUCT_COLUMNS = ("frame_id", "stage", "key", "fingerprint", "inputs", "newest_input", "orbit", "restituted")
+"""What a product is. That it was looked at is no change."""
+_UPDATE_OF_PRODUCT = f"UPDATE OF {', '.join(_PRODUCT_COLUMNS)}"
 _FUNCTION = "satdaemon_frame_changed"
 
 
@@ -91,9 +94,11 @@ def functions() -> list[str]:
     body = "LANGUAGE plpgsql AS $body$ BEGIN {statement}; RETURN NULL; END $body$"
     rows = body.format(statement=f"{into} SELECT DISTINCT c.frame_id, TG_TABLE_NAME FROM changed c")
     frame = body.format(statement=f"{into} VALUES (NEW.id, TG_TABLE_NAME)")
+    product = body.format(statement=f"{into} VALUES (NEW.frame_id, TG_TABLE_NAME)")
     return [
         f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger {rows}",
         f"CREATE OR REPLACE FUNCTION {_FUNCTION}_itself() RETURNS trigger {frame}",
+        f"CREATE OR REPLACE FUNCTION {_FUNCTION}_by_product() RETURNS trigger {product}",
     ]
 
 
@@ -110,6 +115,9 @@ def _on_postgresql() -> list[tuple[str, str]]:
                     f" REFERENCING {seen} TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {_FUNCTION}()",
                 )
             )
+    # One for each row: PostgreSQL gives none with columns the rows of a statement.
+    product = f"CREATE TRIGGER products_update_changes_frame AFTER {_UPDATE_OF_PRODUCT} ON products FOR EACH ROW"
+    found.append(("products_update_changes_frame ON products", f"{product} EXECUTE FUNCTION {_FUNCTION}_by_product()"))
     for event, when in (("insert", "INSERT"), ("update", f"UPDATE OF {', '.join(_FRAME_COLUMNS)}")):
         made = f"CREATE TRIGGER frames_{event}_changes_frame AFTER {when} ON frames FOR EACH ROW"
         found.append((f"frames_{event}_changes_frame ON frames", f"{made} EXECUTE FUNCTION {_FUNCTION}_itself()"))
@@ -122,6 +130,8 @@ def _on_sqlite() -> list[tuple[str, str]]:
         for event in events:
             name, row = f"{table}_{event}_changes_frame", "OLD" if event == "delete" else "NEW"
             found.append((name, _sqlite_trigger(name, event.upper(), table, f"{row}.frame_id")))
+    name = "products_update_changes_frame"
+    found.append((name, _sqlite_trigger(name, _UPDATE_OF_PRODUCT, "products", "NEW.frame_id")))
     for event, when in (("insert", "INSERT"), ("update", f"UPDATE OF {', '.join(_FRAME_COLUMNS)}")):
         name = f"frames_{event}_changes_frame"
         found.append((name, _sqlite_trigger(name, when, "frames", "NEW.id")))

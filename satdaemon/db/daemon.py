@@ -59,12 +59,12 @@ def command(session: Session, word: str, *, who: str) -> None:
 
 def keep_defaults(session: Session, settings: Settings) -> None:
     """Keep in the database what satdaemon.cfg sets for frames without their own: the view `ledger` reads it there."""
-    session.execute(update(DaemonTools).where(DaemonTools.id == 1).values(**_defaults(settings)))
+    session.execute(update(DaemonTools).where(DaemonTools.id == 1).values(**defaults(settings)))
 
 
 def renew_defaults(db: Store) -> bool:
     """`keep_defaults` where the file says something else than the database; True where it does."""
-    values = _defaults(db.settings)
+    values = defaults(db.settings)
     with db.read_scope() as session:
         kept = session.execute(select(*(getattr(DaemonTools, name) for name in values))).one()
     if tuple(kept) == tuple(values.values()):
@@ -73,7 +73,8 @@ def renew_defaults(db: Store) -> bool:
     return True
 
 
-def _defaults(settings: Settings) -> dict[str, float]:
+def defaults(settings: Settings) -> dict[str, float]:
+    """What satdaemon.cfg sets for frames without their own, by the columns of `daemon_tools`."""
     return {
         "initial_stack": settings.network.initial_stack,
         "accept_failed_share": settings.timeseries.accept_failed_share,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, text, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db import stand_ins
+from satdaemon.db.arrays import among
 from satdaemon.db.events import record
 from satdaemon.db.frames import network_settings
 from satdaemon.db.models import Frame, Ifg, Master, RsarIfg, stage_id
@@ -26,13 +27,13 @@ OUT = (int(ProcStatus.FAILED), int(ProcStatus.EXCLUDED))
 _HAS_PRODUCT = (int(ProcStatus.DONE), int(ProcStatus.DONE_WITH_WARNINGS), int(ProcStatus.STALE))
 # Frames that say so; pairs still open whose date is out; pairs left out by rule whose dates are both in.
 _DUE = """
-SELECT f.id FROM frames f WHERE f.network_due AND f.id IN :frames
+SELECT f.id FROM frames f WHERE f.network_due AND f.id {among}
 UNION SELECT p.frame_id FROM ifg d JOIN rsar_ifg p ON p.frame_id = d.frame_id AND p.date1 = d.date
- WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) AND d.frame_id IN :frames
+ WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) AND d.frame_id {among}
 UNION SELECT p.frame_id FROM ifg d JOIN rsar_ifg p ON p.frame_id = d.frame_id AND p.date2 = d.date
- WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) AND d.frame_id IN :frames
+ WHERE d.proc_status IN (4, 5) AND p.proc_status NOT IN (1, 5) AND d.frame_id {among}
 UNION SELECT p.frame_id FROM rsar_ifg p
- WHERE p.proc_status IN (4, 5) AND p.proc_status = 5 AND p.automatic AND p.frame_id IN :frames
+ WHERE p.proc_status IN (4, 5) AND p.proc_status = 5 AND p.automatic AND p.frame_id {among}
  AND NOT EXISTS (SELECT 1 FROM ifg d WHERE d.frame_id = p.frame_id AND d.date IN (p.date1, p.date2) AND d.proc_status IN (4, 5))
 """
 
@@ -54,17 +55,19 @@ class NetworkReport:
     """Where the network is not connected: its parts, and what would join them."""
 
 
-def follow_dates(db: Store, frames: list[str]) -> None:
-    """Adjust the pairs of those of `frames` where a date failed, was left out or came back."""
-    statement = text(_DUE).bindparams(bindparam("frames", expanding=True))
-    with db.read_scope() as session:
-        due = sorted(session.scalars(statement, {"frames": frames}))
+def due_sql(postgresql: bool) -> str:
+    """SQL: those of the frames in parameter `frames` whose pairs do not follow yet a date that failed, left or came back."""
+    return _DUE.format(among=among(postgresql, "", "frames"))
 
-    def one(frame_id: str) -> None:
-        db.write(lambda session: refresh(db, session, frame_id))
 
-    for frame_id in due:
-        one(frame_id)
+def follow_dates(db: Store, frames: Sequence[str]) -> None:
+    """Adjust the pairs of frames that are due, each in a transaction."""
+    for frame_id in frames:
+        _follow_dates_of(db, frame_id)
+
+
+def _follow_dates_of(db: Store, frame_id: str) -> None:
+    db.write(lambda session: refresh(db, session, frame_id))
 
 
 def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:

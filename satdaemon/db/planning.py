@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from satdaemon.db import changes, daemon, network, staleness
+from satdaemon.db import changes, daemon, staleness
 from satdaemon.db.changes import Changes
 from satdaemon.db.clock import now_utc
 from satdaemon.db.guards import drop_orphaned_keys
-from satdaemon.db.jobs.rescue import rescue
-from satdaemon.db.models import DaemonTools, Frame
-from satdaemon.db.queueing import Queued, Queueing
+from satdaemon.db.jobs.rescue import is_lost, rescue
+from satdaemon.db.models import DaemonTools
+from satdaemon.db.planning_frames import Ahead, Frames
+from satdaemon.db.prepared import FEW
+from satdaemon.db.queueing import Queued
 from satdaemon.db.session import sqlite_path
 from satdaemon.db.store import Store
+from satdaemon.db.sweep import sweep
 
-BATCH = 500
-"""Frames that one transaction plans."""
 EVERYTHING_S = 3600.0
 """How often a planner looks at every frame, changed or not."""
 _PLANNER_LOCK = 7_310_002
@@ -56,6 +57,7 @@ def plan(
     *,
     everything: bool = False,
     processors: staleness.Processors | None = None,
+    between: Callable[[], object] | None = None,
 ) -> Plan:
     """Bring `pending_jobs` in step with what is owed: of the frames that changed, of `frame_ids`, or of every frame.
 
@@ -63,25 +65,34 @@ def plan(
     came back are adjusted, what was made from inputs that have changed becomes stale. Idempotent, and safe to call from
     several processes at once: the constraints of `job_keys` keep work single, and a grant looks at the row again.
 
-    `processors` are the programs that would run each stage now, for what they make stale.
+    A plan of every frame holds nothing up: between its batches, frames that changed meanwhile are planned first. It counts
+    as done when all were seen; where the planner dies before that, the next one begins again.
+
+    `processors` are the programs that would run each stage now, for what they make stale. `between` is called between
+    the batches of a plan of every frame, before what changed is looked at.
     """
     began = time.perf_counter()
-    lost = rescue(db)
-    wanted = None if frame_ids is None else sorted(set(frame_ids))
-    everything = everything or (wanted is None and daemon.renew_defaults(db))
-    counter, seen, frames = _look(db, None if everything else wanted, everything)
-    done, shelf = Queued(), staleness.shelf_of(db)
-    for batch in _batches(frames):
-        network.follow_dates(db, batch)
-        staleness.mark(db, batch, processors, shelf=shelf)
-        done += _plan_batch(db, seen, batch)
-    wall_s = time.perf_counter() - began
+    frames, wanted = Frames(db, processors), None if frame_ids is None else sorted(set(frame_ids))
+    look, lost = _look(frames, wanted, everything), []
+    if look.is_lease_lost:
+        lost = rescue(db)
+        look = _look(frames, wanted, everything)
+    if wanted is None and not look.has_defaults:
+        everything = daemon.renew_defaults(db) or everything
+    digest = staleness.outside_digest(db, processors) if everything else None
+
+    def note(session: Session) -> None:
+        if wanted is None:
+            _note(session, look.counter, time.perf_counter() - began, digest)
+
     if everything:
+        count, done = sweep(frames, between)
         db.write(drop_orphaned_keys)
-    if wanted is None:
-        digest = staleness.outside_digest(db, processors) if everything else None
-        db.write(lambda session: _note(session, counter, wall_s, digest))
-    return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, len(frames), everything)
+        db.write(note)
+    else:
+        count, done = len(look.frames), _plan_changed(frames, look, note)
+    wall_s = time.perf_counter() - began
+    return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, count, everything)
 
 
 def is_due(db: Store) -> bool:
@@ -123,28 +134,38 @@ def planner_lock(db: Store) -> Iterator[bool]:
         yield True
 
 
-def _look(db: Store, wanted: list[str] | None, everything: bool) -> tuple[int, Changes, list[str]]:
-    """The change counter, what changed, and the frames to look at."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How things stood when a plan began."""
+
+    counter: int
+    has_defaults: bool
+    """The database has what satdaemon.cfg says of frames without settings of their own."""
+    is_lease_lost: bool
+    changes: Changes
+    frames: Sequence[str]
+    ahead: Ahead | None
+    """What there is to do with the frames, where they are few."""
+
+
+def _look(frames: Frames, wanted: list[str] | None, everything: bool) -> _Look:
+    db, defaults = frames.db, daemon.defaults(frames.db.settings)
     with db.read_scope() as session:
-        counter = session.scalar(select(DaemonTools.change_counter)) or 0
+        columns = (DaemonTools.change_counter, is_lost(db), *(getattr(DaemonTools, name) for name in defaults))
+        counter, is_lease_lost, *kept = session.execute(select(*columns)).one()
         seen = changes.look(session, wanted)
-        if everything:
-            wanted = list(session.scalars(select(Frame.id).order_by(Frame.priority.desc(), Frame.created_utc, Frame.id)))
-        return counter, seen, seen.frames if wanted is None else wanted
+        chosen = seen.frames if wanted is None else wanted
+        # In the same transaction, since for a few frames the way there and back is most of the cost.
+        ahead = frames.look(session, chosen) if 0 < len(chosen) <= FEW and not everything else None
+        return _Look(counter, kept == list(defaults.values()), is_lease_lost, seen, chosen, ahead)
 
 
-def _batches(frames: Sequence[str]) -> list[list[str]]:
-    return [list(frames[start : start + BATCH]) for start in range(0, len(frames), BATCH)]
-
-
-def _plan_batch(db: Store, seen: Changes, frames: list[str]) -> Queued:
-    """What was seen is taken away by the transaction that plans it: nothing is lost where that fails."""
-
-    def work(session: Session) -> Queued:
-        changes.take(session, seen.ids(frames))
-        return Queueing(db, session, frames).run()
-
-    return db.write(work)
+def _plan_changed(frames: Frames, look: _Look, note: Callable[[Session], None]) -> Queued:
+    if look.ahead is not None:
+        return frames.plan_batch(look.frames, look.changes, look.ahead, also=note)
+    done = frames.plan(look.frames, look.changes)
+    frames.db.write(note)
+    return done
 
 
 def _note(session: Session, counter: int, wall_s: float, digest: str | None) -> None:

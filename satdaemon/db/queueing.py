@@ -6,21 +6,22 @@ All of a plan's writing is in one transaction. What the ledger says is read once
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Result, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from satdaemon.db import changes, prepared
 from satdaemon.db.arrays import among, array
 from satdaemon.db.clock import now_sql
 from satdaemon.db.needs import RANK
+from satdaemon.db.prepared import FEW
+from satdaemon.db.queueing_few import one_statement
 from satdaemon.db.store import Store
 
 MANY = 5000
 """Jobs queued at once, after which PostgreSQL's statistics are renewed."""
-FEW = 30
-"""Frames whose work PostgreSQL looks up by index; for more it plans each time, with statistics."""
 _COLUMNS = "kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc, is_owed"
 _TABLE = {
     True: "CREATE TEMP TABLE IF NOT EXISTS owed (kind text, row_id bigint, stage text, frame_id text,"
@@ -34,16 +35,6 @@ _IN_NEITHER = (
     "(SELECT p.job_id FROM pending_jobs p WHERE p.job_id = k.job_id) IS NULL"
     " AND (SELECT j.job_id FROM running_jobs j WHERE j.job_id = k.job_id) IS NULL"
 )
-_BY_FRAME = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "max_parallel_workers_per_gather": "0",
-    "jit": "off",
-}
-"""Of this transaction on PostgreSQL: look up what belongs to the frames, never read whole tables to join them."""
-_SET_BY_FRAME = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _BY_FRAME.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +57,46 @@ class Queued:
         )
 
 
+def lost_sql(postgresql: bool) -> str:
+    """SQL: TRUE where a row of the frames in parameter `frames` is RUNNING without a live job."""
+    return " OR ".join(f"EXISTS ({sql})" for sql in _lost(postgresql).values())
+
+
+def _lost(postgresql: bool) -> dict[str, str]:
+    return {
+        table: f"SELECT x.id FROM {table} x WHERE x.proc_status IN (1, 6) AND x.proc_status = 1"
+        f" AND {among(postgresql, 'x.frame_id', 'frames')}"
+        f" AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.kind = '{table}' AND j.row_id = x.id)"
+        for table in ("master", "ifg", "rsar_ifg")
+    }
+
+
 class Queueing:
     """One transaction's work on the queue of some frames."""
 
-    def __init__(self, db: Store, session: Session, frames: Sequence[str]) -> None:
+    def __init__(
+        self, db: Store, session: Session, frames: Sequence[str], seen: Sequence[int] = (), *, is_any_lost: bool = True
+    ) -> None:
         self._db = db
         self._session = session
         self._postgresql = db.on_postgresql
         self._frames = frames
-        self._is_few = self._postgresql and len(frames) <= FEW
+        self._seen = list(seen)
+        self._is_any_lost = is_any_lost
 
     def run(self) -> Queued:
-        """Put right rows that run without a job, then the queue."""
-        if self._is_few:
-            self._session.execute(text(_SET_BY_FRAME))
-        self._reconcile()
+        """Put right rows that run without a job, then the queue. The changes `seen` are taken away."""
+        if self._is_any_lost:
+            self._reconcile()
+        if self._postgresql and len(self._frames) <= FEW:
+            return self._in_one_statement()
+        changes.take(self._session, self._seen)
         newest = self._one("SELECT coalesce(max(job_id), 0) FROM job_keys")
         blocked, ready = self._read_ledger()
         removed = self._remove(newest)
         self._forget_keys()
         added = self._add(newest) if ready else 0
-        self._often(
-            "priority",
+        self._run(
             "UPDATE pending_jobs SET priority = (SELECT f.priority FROM frames f WHERE f.id = pending_jobs.frame_id) WHERE"
             " EXISTS (SELECT 1 FROM frames f WHERE f.id = pending_jobs.frame_id AND f.priority <> pending_jobs.priority)"
             + self._only("pending_jobs.frame_id"),
@@ -95,18 +104,24 @@ class Queueing:
         running = self._one(f"SELECT count(*) FROM running_jobs WHERE 1 = 1{self._only('frame_id')}")
         return Queued(added, removed, ready, blocked, running)
 
+    def _in_one_statement(self) -> Queued:
+        sql = one_statement(self._asked())
+        counts, dead = self._synchronise(sql)
+        if not dead:
+            return counts
+        self._delete_keys(dead)
+        again, _ = self._synchronise(sql)
+        return replace(again, added=counts.added + again.added, removed=counts.removed + again.removed)
+
+    def _synchronise(self, sql: str) -> tuple[Queued, list[int]]:
+        values = {"frames": ("text[]", list(self._frames)), "changes": ("bigint[]", self._seen)}
+        row = prepared.execute(self._session, "queue", sql, **values).one()
+        return Queued(*row[:-1]), row[-1]
+
     def _reconcile(self) -> None:
         """Rows RUNNING without a live job wait again."""
-        lost = {
-            table: f"SELECT x.id FROM {table} x WHERE x.proc_status IN (1, 6) AND x.proc_status = 1{self._only('x.frame_id')}"
-            f" AND NOT EXISTS (SELECT 1 FROM running_jobs j WHERE j.kind = '{table}' AND j.row_id = x.id)"
-            for table in ("master", "ifg", "rsar_ifg")
-        }
-        found = "SELECT CASE WHEN " + " OR ".join(f"EXISTS ({sql})" for sql in lost.values()) + " THEN 1 ELSE 0 END"
-        if not self._often("lost", found).scalar():
-            return
-        for table, sql in lost.items():
-            values = "proc_status = 0, reason = 'was marked running without a job'"
+        values = "proc_status = 0, reason = 'was marked running without a job'"
+        for table, sql in _lost(self._postgresql).items():
             self._run(f"UPDATE {table} SET {values} WHERE proc_status = 1 AND id IN ({sql})")
 
     def _read_ledger(self) -> tuple[int, int]:
@@ -114,8 +129,8 @@ class Queueing:
         self._run(_TABLE[self._postgresql])
         self._run("DELETE FROM owed")
         fill = f"INSERT INTO owed ({_COLUMNS}) SELECT {_COLUMNS} FROM ledger WHERE is_next AND is_on"
-        self._often("owed", fill + self._only("frame_id"))
-        if self._postgresql and not self._is_few:
+        self._run(fill + self._only("frame_id"))
+        if self._postgresql:
             self._session.execute(text("ANALYZE owed"))
         counts = {bool(owed): n for owed, n in self._session.execute(text("SELECT is_owed, count(*) FROM owed GROUP BY is_owed"))}
         return counts.get(False, 0), counts.get(True, 0)
@@ -136,7 +151,7 @@ class Queueing:
         """Work that is owed and whose live job is in neither table may be queued again."""
         same = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
         sql = f"SELECT k.job_id FROM owed o JOIN job_keys k ON {same} WHERE {_IN_NEITHER}"
-        self._delete_keys(list(self._often("forgotten", sql).scalars()))
+        self._delete_keys(list(self._session.execute(text(sql)).scalars()))
 
     def _delete_keys(self, job_ids: list[int]) -> None:
         if job_ids:
@@ -151,8 +166,7 @@ class Queueing:
             f" WHERE o.is_owed AND NOT EXISTS (SELECT 1 FROM job_keys k WHERE {same})"
             " ORDER BY o.priority DESC, o.stage_rank DESC, o.created_utc, o.frame_id, o.date1, o.date2 ON CONFLICT DO NOTHING"
         )
-        new = int(self._often("new", sql).rowcount)  # type: ignore[attr-defined]
-        if not new:
+        if not self._run(sql):
             return 0
         now = now_sql(self._postgresql)
         columns = (
@@ -182,19 +196,6 @@ class Queueing:
 
     def _only(self, column: str) -> str:
         return f" AND {among(self._postgresql, column, 'frames')}"
-
-    def _often(self, name: str, sql: str) -> Result[Any]:
-        """Run a statement that PostgreSQL takes longer to plan than to run: planned once a connection."""
-        if not self._is_few:
-            return self._session.execute(text(sql), self._values(sql))
-        connection, key = self._session.connection(), f"satdaemon_{name}"
-        if connection.info.get(key) != sql:
-            if key in connection.info:
-                connection.exec_driver_sql(f"DEALLOCATE {key}")
-            prepared = f"PREPARE {key} (text[]) AS {sql.replace(':frames', '$1')}"
-            connection.execution_options(no_parameters=True).exec_driver_sql(prepared)
-            connection.info[key] = sql
-        return connection.execute(text(f"EXECUTE {key} (:frames)"), self._values(":frames"))
 
     def _run(self, sql: str) -> int:
         result = self._session.execute(text(sql), self._values(sql))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
@@ -15,9 +15,9 @@ from satdaemon.errors import Disposition, MachineLost
 
 def rescue(db: Store) -> list[int]:
     """Put back every job that has not beaten for `lease_s`; fail those that have no try left. Returns their ids."""
-    lost = RunningJob.heartbeat_utc < now_utc(-db.settings.parameters.lease_s)
+    lost = _silent(db)
     with db.read_scope() as session:
-        if not session.scalar(select(select(RunningJob.job_id).where(lost).exists())):
+        if not session.scalar(select(is_lost(db))):
             return []
 
     def work(session: Session) -> list[int]:
@@ -27,6 +27,15 @@ def rescue(db: Store) -> list[int]:
         return [job.job_id for job in jobs]
 
     return db.write(work)
+
+
+def is_lost(db: Store) -> ColumnElement[bool]:
+    """SQL: some job has not beaten for `lease_s`."""
+    return select(RunningJob.job_id).where(_silent(db)).exists()
+
+
+def _silent(db: Store) -> ColumnElement[bool]:
+    return RunningJob.heartbeat_utc < now_utc(-db.settings.parameters.lease_s)
 
 
 def _failure(job: RunningJob, lease_s: float) -> Failure:

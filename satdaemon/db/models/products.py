@@ -24,6 +24,7 @@ class Product(Base):
         Index("ix_products_frame_id_stage_id", "frame_id", "stage", "id"),
         Index("ix_products_frame_id_id", "frame_id", "id"),
         partial_index("ix_products_restituted", "frame_id", where="restituted"),
+        partial_index("ix_products_unjudged", "frame_id", where="judged IS NULL"),
         NEVER_AGAIN,
     )
 

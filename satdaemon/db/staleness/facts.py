@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from satdaemon.db.models import File, Frame, Ifg, Master, Product, RsarIfg, StaleProduct, frames2bursts, frames2files
@@ -19,6 +19,7 @@ Key = tuple[Stage, str]
 """A product within its frame: (stage, key)."""
 FRAME_KEY = "frame"
 CHUNK = 500
+_STAGES = {stage.value: stage for stage in Stage}
 
 
 class Made(NamedTuple):
@@ -111,14 +112,23 @@ def load_facts(session: Session, frame_id: str) -> Facts | None:
     master = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
     if frame is None or master is None:
         return None
-    columns = (Product.stage, Product.key, Product.id, Product.fingerprint, Product.judged, Product.orbit)
-    found = session.execute(select(*columns).where(Product.frame_id == frame_id))
-    products = {(Stage(row.stage), row.key): Made(row.id, row.fingerprint, row.judged, row.orbit) for row in found}
-    link = frames2bursts.c
-    bursts = session.scalars(select(link.burst_id).where(link.frame_id == frame_id))
+    products, bursts = made_of(session, frame_id), bursts_of(session, frame_id)
     stale = select(StaleProduct).where(StaleProduct.frame_id == frame_id)
     noted = {s.product_id: Noted(s.reason, s.own, s.marked, s.in_vain) for s in session.scalars(stale)}
-    return Facts(frame, master, products, _rows(session, frame_id), tuple(sorted(bursts)), _files(session, frame_id), noted)
+    return Facts(frame, master, products, _rows(session, frame_id), bursts, files_of(session, frame_id), noted)
+
+
+def made_of(session: Session, frame_id: str, *where: ColumnElement[bool], most: int | None = None) -> dict[Key, Made]:
+    """The products of a frame, or those that meet conditions."""
+    columns = (Product.stage, Product.key, Product.id, Product.fingerprint, Product.judged, Product.orbit)
+    found = session.execute(select(*columns).where(Product.frame_id == frame_id, *where).limit(most))
+    return {(_STAGES[stage], key): Made._make(rest) for stage, key, *rest in found}
+
+
+def bursts_of(session: Session, frame_id: str) -> tuple[str, ...]:
+    """Ids of a frame's bursts, sorted."""
+    link = frames2bursts.c
+    return tuple(sorted(session.scalars(select(link.burst_id).where(link.frame_id == frame_id))))
 
 
 def look_into(session: Session, facts: Facts, ids: Collection[int]) -> None:
@@ -141,13 +151,17 @@ def _rows(session: Session, frame_id: str) -> list[Row]:
     return rows
 
 
-def _files(session: Session, frame_id: str) -> dict[str, list[Shown]]:
+def files_of(session: Session, frame_id: str, days: Collection[str] | None = None) -> dict[str, list[Shown]]:
+    """The valid files of a frame by date, as in product keys; of `days` only, where given."""
+    if days is not None and not days:
+        return {}
     link = frames2files.c
     used = or_(link.valid == 1, link.valid.is_(None))
+    some = [] if days is None else [link.date.in_([datetime.strptime(day, "%Y%m%d").date() for day in days])]
     statement = (
         select(link.date, File.id, File.checksum, File.platform, File.start_utc, File.stop_utc)
         .join(File, link.file_id == File.id)
-        .where(link.frame_id == frame_id, link.date.is_not(None), used, File.state.not_in((BAD, MISSING)))
+        .where(link.frame_id == frame_id, link.date.is_not(None), *some, used, File.state.not_in((BAD, MISSING)))
         .order_by(File.id)
     )
     found = defaultdict(list)

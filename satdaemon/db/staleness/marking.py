@@ -6,12 +6,13 @@ stale only because of what it reads must not be made again before that has been:
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.models import MODEL_OF, Frame, Product, StaleProduct, stage_id, stage_of
@@ -132,11 +133,22 @@ def apply(session: Session, facts: Facts, found: Judgement, wanted: list[Change]
     wanted = [_with_warnings(session, facts, change) if change.status is ProcStatus.DONE else change for change in wanted]
     moved = _move(session, wanted)
     _note(session, facts, found, ours)
-    if found.fresh:
-        table = Product.metadata.tables[Product.__tablename__]
-        statement = table.update().where(table.c.id == bindparam("product")).values(judged=bindparam("token"))
-        session.connection().execute(statement, [{"product": id_, "token": token} for id_, token in sorted(found.fresh.items())])
+    note_fresh(session, found)
     return moved
+
+
+def note_fresh(session: Session, found: Judgement) -> None:
+    """Write down with what products were found up to date."""
+    if not found.fresh:
+        return
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    ids, tokens = list(found.fresh), list(found.fresh.values())
+    if postgresql:
+        rows, values = "unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS w(id, token)", {"ids": ids, "tokens": tokens}
+    else:
+        rows = "(SELECT key AS id, value AS token FROM json_each(:fresh)) AS w"
+        values = {"fresh": json.dumps(found.fresh)}
+    session.execute(text(f"UPDATE products SET judged = w.token FROM {rows} WHERE products.id = w.id"), values)
 
 
 def _move(session: Session, wanted: list[Change]) -> list[Change]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -61,6 +61,18 @@ class Judgement:
         while (behind := self.stale[root].behind) is not None:
             root = behind
         return f"{root[0].value} {root[1]} is stale: {'; '.join(self.stale[root].own)}".replace(f" {FRAME_KEY} ", " ", 1)
+
+
+def judge_new(
+    facts: Facts, keys: Collection[Key], settings: Settings, processors: Processors | None, shelf: OrbitShelf
+) -> Judgement | None:
+    """Compare some products with what there is now, as `load_new` read them; None where one of them is stale."""
+    now = _Expectations(facts, settings, processors)
+    for key in keys:
+        orbit = facts.products[key].orbit
+        if _own(facts, key, now.of(key)).own or (orbit and _better_orbit(facts, key, orbit, shelf)):
+            return None
+    return Judgement(fresh={facts.products[key].id: _token(facts, key, now.of(key)) for key in keys if key not in BY_RECORD})
 
 
 def judge(session: Session, facts: Facts, settings: Settings, processors: Processors | None, shelf: OrbitShelf) -> Judgement:
