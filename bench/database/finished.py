@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.database.cpu import Cost, cost_of, median
 from bench.database.ratio import Ratio
 from satdaemon.config import Machine
-from satdaemon.db import Database, RunningJob, inputs, jobs, machines, planning, runs, staleness
+from satdaemon.db import Database, Master, Product, RunningJob, inputs, jobs, machines, planning, runs, staleness
 from satdaemon.db.clock import now_utc
 from satdaemon.domain import StageResult, Usage
 from satdaemon.processors.registry import versions
@@ -18,9 +18,15 @@ JOBS = 8
 """So many jobs for each line."""
 
 
-def measure(db: Database, frame_id: str, where: str, most_s: float) -> list[Ratio]:
-    """Of one frame with all its products: the look for what is stale alone, and whole plans."""
+def measure(db: Database, frame_id: str, where: str, most_s: float, *, series: bool) -> list[Ratio]:
+    """Of one frame with all its products: the look for what is stale alone, and whole plans.
+
+    Without a `series` it is on its way to its first; with one, the series is stale by the first pair that is unwrapped.
+    """
     programs = versions()
+    where = f"{where}, {'its series stale' if series else 'no series yet'}"
+    if not series:
+        _take_series(db, frame_id)
     planning.plan(db, [frame_id], processors=programs)
     planning.plan(db, processors=programs)
     with tempfile.TemporaryDirectory() as place:
@@ -59,6 +65,7 @@ def _endings(db: Database, frame_id: str, place: Path) -> Iterator[None]:
                 db, grant.job_id, grant.attempt, pid=1, host="here", log_path=None, flow_run_id=None, task_run_id=None
             )
             inputs.stage_input(db, grant.job_id, grant.attempt, place)
+            _beat(db)
         planning.plan(db, processors=versions())
         for grant in granted:
             _beat(db)
@@ -72,3 +79,9 @@ def _beat(db: Database) -> None:
     """The jobs that wait for their turn to end are alive."""
     with db.session_scope() as session:
         session.query(RunningJob).update({"heartbeat_utc": now_utc()})
+
+
+def _take_series(db: Database, frame_id: str) -> None:
+    with db.session_scope() as session:
+        session.query(Product).filter(Product.frame_id == frame_id, Product.stage.in_(("timeseries", "ingest"))).delete()
+        session.query(Master).filter(Master.frame_id == frame_id).update({"proc_stage": 4})

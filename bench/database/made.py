@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from satdaemon.db import Database
+from satdaemon.processors.registry import versions
 from satdaemon.status import STAGES_OF, RowKind, Stage
 
 _COLUMNS = (
@@ -47,7 +48,7 @@ def _of_rows(postgresql: bool, kind: RowKind, stage: Stage) -> str:
     pairs = [f"'{role}', {sql.format(**words)}" for role, sql in _READS.get((kind, stage), {}).items()]
     made = "json_build_object" if postgresql else "json_object"
     inputs = f"{made}('inputs', {made}({', '.join(pairs)}))"
-    return _insert(f"'{stage.value}'", key, f"'{kind.value}'", inputs, f"{kind.value} r", done)
+    return _insert(stage, key, f"'{kind.value}'", inputs, f"{kind.value} r", done)
 
 
 def _series(postgresql: bool) -> str:
@@ -60,14 +61,15 @@ def _series(postgresql: bool) -> str:
     )
     done = "r.proc_stage >= 5 AND r.proc_status IN (2, 3)"
     whole = f"({given})" if postgresql else f"json(({given}))"
-    return _insert("'timeseries'", "'frame'", "'master'", f"{made}('inputs', {whole})", "master r", done)
+    return _insert(Stage.TIMESERIES, "'frame'", "'master'", f"{made}('inputs', {whole})", "master r", done)
 
 
-def _insert(stage: str, key: str, kind: str, inputs: str, rows: str, where: str) -> str:
+def _insert(made: Stage, key: str, kind: str, inputs: str, rows: str, where: str) -> str:
+    stage, (name, version) = f"'{made.value}'", versions()[made]
     path = f"'/p/' || r.frame_id || '/' || {stage} || '/' || {key}"
     return (
         f"INSERT INTO products ({_COLUMNS}) SELECT r.frame_id, {stage}, {key}, {kind}, {path}, 3,"
-        f" 100000000, 'sha256:0', 'builtin', '0.1.0', {stage} || '/' || {key}, {inputs}, '{{}}', '[]', 1, 1, FALSE,"
+        f" 100000000, 'sha256:0', '{name}', '{version}', {stage} || '/' || {key}, {inputs}, '{{}}', '[]', 1, 1, FALSE,"
         f" 100.0, m.last_updated FROM {rows} JOIN master m ON m.frame_id = r.frame_id"
         f" WHERE r.frame_id = :frame AND {where} ON CONFLICT DO NOTHING"
     )

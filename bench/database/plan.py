@@ -77,7 +77,8 @@ def _at(db: Database, frames: int, where: str) -> tuple[list[Ratio], dict[int, f
     most = 1.0 if db.on_postgresql else None
     note = f"a frame of {products} products"
     found.append(Ratio(f"[{where}] SQL of a plan of one changed frame (CPU), of 5 ms", one_s, ONE_FRAME_S, most=most, note=note))
-    found += finished.measure(db, _some(db, 1)[0], where, ONE_FRAME_S)
+    for series, frame_id in zip((False, True), _some(db, 2), strict=True):
+        found += finished.measure(db, frame_id, where, ONE_FRAME_S, series=series)
     found.append(_grant(db, where))
     return found, cost
 

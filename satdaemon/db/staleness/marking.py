@@ -50,7 +50,7 @@ def changes(facts: Facts, found: Judgement) -> tuple[list[Change], set[tuple[Row
     for key in facts.products:
         by_row[facts.row_of(key)].append(key)
     wanted, ours = [], set()
-    for name, row in facts.rows_by_name().items():
+    for name, row in facts.rows_by_name.items():
         keys = {stage_id(row.kind, key[0]): key for key in by_row.get(name, ())}
         change, is_ours = _row(facts, found, row, keys)
         if change is not None:
@@ -185,7 +185,7 @@ def _with_warnings(session: Session, facts: Facts, change: Change) -> Change:
 
 def _note(session: Session, facts: Facts, found: Judgement, ours: set[tuple[RowKind, int]]) -> None:
     """Bring stale_products in step; since when a product is stale stays."""
-    rows = facts.rows_by_name()
+    rows = facts.rows_by_name
     wanted = {}
     for key, verdict in found.stale.items():
         row = rows.get(facts.row_of(key))

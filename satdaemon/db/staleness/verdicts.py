@@ -166,7 +166,7 @@ def _differ(before: str, now: str) -> bool:
 def _pairs(facts: Facts) -> tuple[set[str], set[str]]:
     """(pairs whose unwrapped phase serves, pairs that are left out), by product key."""
     usable, left_out = set(), set()
-    for (kind, name), row in facts.rows_by_name().items():
+    for (kind, name), row in facts.rows_by_name.items():
         if kind is not RowKind.RSAR_IFG:
             continue
         if row.proc_status == ProcStatus.EXCLUDED:
@@ -188,7 +188,7 @@ def _better_orbit(facts: Facts, key: Key, orbit: str, shelf: OrbitShelf) -> str 
 
 def _inherit(facts: Facts, found: Judgement) -> None:
     """What reads a stale product is stale too, at once and through all stages."""
-    rows = facts.rows_by_name()
+    rows = facts.rows_by_name
     for key in order(facts):
         read = reads(facts, key)
         if key in BY_RECORD:
