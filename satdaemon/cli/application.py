@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,24 @@ ConfigOption = Annotated[
 ]
 DIFFERS = 3
 """Exit code of a command that compared and found differences."""
+MODULES: dict[str, tuple[str, ...]] = {
+    "config": ("configuration",),
+    "check-consistency": ("consistency",),
+    "init-database": ("database",),
+    "ingest-files": ("database",),
+    "files": ("database",),
+    "demo": ("demo",),
+    "frame": ("frames", "frames_edit", "frame_plan", "stale"),
+    "frames": ("frames_export",),
+    "inspect": ("inspect",),
+    "points": ("points", "points_versions"),
+    "up": ("services",),
+    "simulate": ("simulate",),
+    "stale": ("stale",),
+    "status": ("status",),
+    "db": ("transfer",),
+}
+"""First word of a command -> the modules that register what may follow."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -41,31 +61,19 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-def load_commands() -> None:
-    """Import the modules that register the commands; each imports what it needs when it runs."""
-    from satdaemon.cli import (  # noqa: F401
-        configuration,
-        consistency,
-        database,
-        demo,
-        frame_plan,
-        frames,
-        frames_edit,
-        frames_export,
-        inspect,
-        points,
-        points_versions,
-        services,
-        simulate,
-        stale,
-        status,
-        transfer,
-    )
+def load_commands(first: str | None = None) -> None:
+    """Import the modules that register the commands of `first`; where it is none of them (`--help`), all modules.
+
+    Each module imports what its commands need when they run.
+    """
+    wanted = MODULES.get(first or "")
+    for name in wanted if wanted is not None else chain.from_iterable(MODULES.values()):
+        import_module(f"satdaemon.cli.{name}")
 
 
 def main() -> None:
     """Run the command line. Expected errors end with exit code 1 and their message, without a stack trace."""
-    load_commands()
+    load_commands(next((word for word in sys.argv[1:] if not word.startswith("-")), None))
     try:
         app()
     except SatDaemonError as error:

@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, inspect
 from sqlalchemy.sql import ClauseElement
 
@@ -20,7 +19,7 @@ MOST_VALUES = 30_000
 """Values of one column that are asked for at a time; databases refuse more, each at another number."""
 _Check = Callable[[Any], bool]
 _EXPECTED: tuple[tuple[Any, str, _Check], ...] = (
-    (Geom, "a shapely geometry", lambda v: isinstance(v, BaseGeometry)),
+    (Geom, "a shapely geometry", lambda v: _is_shape(v)),
     (UtcDateTime, "a datetime with a time zone", lambda v: isinstance(v, datetime) and v.tzinfo is not None),
     (sa.Boolean, "True or False", lambda v: v in (True, False)),
     (sa.Integer, "an integer", lambda v: isinstance(v, int) and not isinstance(v, bool)),
@@ -28,6 +27,12 @@ _EXPECTED: tuple[tuple[Any, str, _Check], ...] = (
     (sa.Date, "a date", lambda v: isinstance(v, date) and not isinstance(v, datetime)),
     (sa.String, "text", lambda v: isinstance(v, str)),
 )
+
+
+def _is_shape(value: Any) -> bool:
+    from shapely.geometry.base import BaseGeometry  # late: few calls give one
+
+    return isinstance(value, BaseGeometry)
 
 
 def check_model(model: Any) -> None:

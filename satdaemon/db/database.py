@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Select, delete, inspect, literal, select, tuple_, update
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import RelationshipProperty, selectinload
 
-from satdaemon.db import guards, links
+from satdaemon.db import guards
 from satdaemon.db.columns import check_object, conditions_of, values_of
-from satdaemon.db.frames import FrameReport, make_frame
 from satdaemon.db.models import Base, Burst, File, Frame
-from satdaemon.db.procdates import DatesReport, update_dates
-from satdaemon.db.scenes import FilesReport, fill_files
 from satdaemon.db.store import Store
-from satdaemon.db.what_if import set_master
 from satdaemon.errors import RequestError
+
+if TYPE_CHECKING:
+    from satdaemon.db.frames import FrameReport
+    from satdaemon.db.procdates import DatesReport
+    from satdaemon.db.scenes import FilesReport
+
+# The calls that work on frames and products import what they need when they run: geometry and readers of products
+# take longer to load than all the rest, and most who open a database ask for neither.
 
 _M = TypeVar("_M", bound=Base)
 _UNSEEN = {"synchronize_session": False}
@@ -61,6 +65,8 @@ class Database(Store):
 
         Raises RequestError for a value that its column is not for, and where such a row is there already.
         """
+        from satdaemon.db import links
+
         objects = [obj] if isinstance(obj, Base) else list(obj)
         for one in objects:
             check_object(one)
@@ -108,14 +114,20 @@ class Database(Store):
 
     def make_new_frame_using_burstlist(self, burst_list: Iterable[str], frame_id: str) -> FrameReport:
         """Make a frame from bursts of the database. Says which bursts are unknown or do not belong together."""
+        from satdaemon.db.frames import make_frame
+
         return make_frame(self, list(burst_list), frame_id)
 
     def fill_files_table(self, frame_id: str) -> FilesReport:
         """Enter the scenes that the archive has of a frame."""
+        from satdaemon.db.scenes import fill_files
+
         return fill_files(self, frame_id)
 
     def update_procdates(self, frame_id: str, user_master_date: date | None = None) -> DatesReport:
         """Bring the frame's dates, master and pairs up to date with its files. Run again, it changes nothing."""
+        from satdaemon.db.procdates import update_dates
+
         return update_dates(self, frame_id, user_master_date)
 
     def set_master_for_frame(self, frame_id: str, master_date: date, *, confirm: bool = False) -> DatesReport:
@@ -124,6 +136,8 @@ class Database(Store):
         Where that means making products again, NeedsConfirmation says which and what they cost (its `effects` lists
         every key), and `confirm=True` is needed.
         """
+        from satdaemon.db.what_if import set_master
+
         return set_master(self, frame_id, master_date, confirm=confirm)
 
 

@@ -6,55 +6,71 @@ ST_Intersects on PostgreSQL, and on SQLite the table's R*Tree followed by an exa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import shapely
-from geoalchemy2 import Geometry
 from sqlalchemy import Dialect, LargeBinary, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import NullType, TypeDecorator
+from sqlalchemy.types import NullType, TypeDecorator, UserDefinedType
+
+# shapely and GeoAlchemy2 are imported where they are first needed: a process that only looks at states loads neither.
 
 SRID = 4326
 SQLITE_FUNCTION = "satdaemon_intersects"
 
 
+class _PostGis(UserDefinedType[Any]):
+    """PostGIS's own type. Hexadecimal EWKB is what it reads and sends by itself: no function is wrapped around it."""
+
+    cache_ok = True
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def get_col_spec(self, **_: Any) -> str:
+        return f"geometry({self.kind},{SRID})"
+
+
 class Geom(TypeDecorator[Any]):
     """A geometry of one kind (POLYGON, MULTIPOLYGON, POINT)."""
 
-    impl = Geometry
+    impl = _PostGis
     cache_ok = True
 
     def __init__(self, kind: str = "POLYGON") -> None:
         self.kind = kind
-        super().__init__(kind, SRID, spatial_index=False)
+        super().__init__(kind)
 
-    def load_dialect_impl(self, dialect: Dialect | None) -> Any:
-        """GeoAlchemy2's table listeners ask without a dialect."""
-        if dialect is not None and dialect.name == "sqlite":
-            return LargeBinary()
-        return self.impl
-
-    def bind_expression(self, bindvalue: Any) -> Any:
-        """None of GeoAlchemy2's wrapping: hexadecimal EWKB is geometry's own input format."""
-        return bindvalue
-
-    def column_expression(self, column: Any) -> Any:
-        """None of GeoAlchemy2's wrapping: PostgreSQL sends hexadecimal EWKB by itself."""
-        return column
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """A BLOB on SQLite."""
+        return LargeBinary() if dialect.name == "sqlite" else self.impl
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Python -> database."""
         if value is None:
             return None
+        import shapely
+
         return shapely.to_wkb(shapely.set_srid(value, SRID), include_srid=True, hex=dialect.name == "postgresql")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """Database -> Python."""
-        return None if value is None else shapely.from_wkb(getattr(value, "desc", value))
+        if value is None:
+            return None
+        import shapely
 
-    class comparator_factory(Geometry.comparator_factory):  # type: ignore[misc]  # noqa: N801 - SQLAlchemy's name
-        """Adds `intersects`."""
+        return shapely.from_wkb(value)
+
+    class comparator_factory(UserDefinedType.Comparator[Any]):  # noqa: N801 - SQLAlchemy's name
+        """Adds `intersects`, and on PostgreSQL GeoAlchemy2's functions (`File.footprint.ST_Area()`)."""
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.lower().startswith("st_"):
+                raise AttributeError(name)
+            from geoalchemy2 import functions
+
+            return partial(getattr(functions, name), self.expr)
 
         def intersects(self, shape: Any) -> Any:
             """True where the column's geometry and `shape` have a point in common."""
@@ -95,6 +111,8 @@ def register_on_sqlite(connection: Any) -> None:
     def intersects(geometry: bytes | None, shape: bytes) -> int:
         if geometry is None:
             return 0
+        import shapely
+
         ready = prepared.get(shape)
         if ready is None:
             prepared.clear()

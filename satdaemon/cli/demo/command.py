@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from satdaemon.cli.application import app, make_console
-from satdaemon.cli.demo.place import Place, configure, prepare
-from satdaemon.config import Settings
 from satdaemon.errors import ProcessingError
+
+if TYPE_CHECKING:
+    from satdaemon.cli.demo.place import Place
+    from satdaemon.config import Settings
 
 
 @app.command("demo")
@@ -29,6 +31,8 @@ def demo(
 
     Run again, it resumes; a finished demo only prints its result.
     """
+    from satdaemon.cli.demo.place import configure, prepare
+
     started = time.monotonic()
     console = make_console()
     place = prepare(out, options={"dates": dates, "seed": seed, "database": database}, fresh=fresh)

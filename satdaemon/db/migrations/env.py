@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import geoalchemy2  # noqa: F401 - teaches SQLAlchemy to read PostGIS columns back
 from alembic import context
 
 from satdaemon.db.models import Base
