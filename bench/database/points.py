@@ -1,7 +1,9 @@
-"""Points: a million with 100 dates loaded against a bare binary COPY; the series of one; a map tile of 50,000."""
+"""Points: a million with 100 dates loaded against a bare binary COPY; the series of one; a map tile of 50,000; exports
+against reading the same rows."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -25,13 +27,13 @@ REPEATS = 3
 
 
 def measure(settings: Settings, small: bool) -> list[Ratio]:
-    """Load, series, tile."""
+    """Load, series, tile, exports."""
     count, dates = (10_000, 100) if small else (1_000_000, 100)
     place = Path(tempfile.mkdtemp(prefix="satdaemon-bench-"))
     db = Database(settings)
     try:
         made = write_points(place, count, dates)
-        return [_load(db, place), *_read(db, made, 500 if small else 50_000)]
+        return [_load(db, place), *_read(db, made, 500 if small else 50_000), *_exports(db, place)]
     finally:
         db.close()
         shutil.rmtree(place)
@@ -107,3 +109,34 @@ def _read(db: Database, made: dict[str, np.ndarray], tile: int) -> list[Ratio]:
         Ratio("series of a point / 2 ms", one_s * 1e3, 2.0, 1.0, "ms", "median of 200"),
         Ratio(f"tile of {found} points: id, lon, lat, velocity / 300 ms", tile_s * 1e3, 300.0, 1.0, "ms", "median of 9"),
     ]
+
+
+def _exports(db: Database, place: Path) -> list[Ratio]:
+    """Whole files against every row of the shown version read and thrown away."""
+    version = points.version_of(db, FRAME)
+    assert version is not None
+    bare = seconds(lambda: _bare_read(db, version.id), REPEATS)
+    return [
+        Ratio(f"export to {suffix} / read the rows bare", seconds(lambda out=place / f"out.{suffix}": _export(db, out)), bare)
+        for suffix in ("parquet", "csv")
+    ]
+
+
+def _export(db: Database, out: Path) -> None:
+    points.export(db, FRAME, out)
+
+
+def _bare_read(db: Database, version: int) -> None:
+    """By COPY on PostgreSQL, by the driver's rows on SQLite."""
+    raw: Any = db.points_engine.raw_connection()
+    cursor = raw.cursor()
+    for table, columns in (("points", POINT_COLUMNS), ("points_series", SERIES_COLUMNS)):
+        select = f"SELECT {', '.join(columns)} FROM {table} WHERE version_id = {version}"
+        if db.on_postgresql:
+            with Path(os.devnull).open("wb") as nowhere:
+                cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", nowhere)
+        else:
+            cursor.execute(select)
+            while cursor.fetchmany(10_000):
+                pass
+    raw.close()

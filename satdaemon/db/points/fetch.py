@@ -23,10 +23,7 @@ def fetch_points(session: Session, columns: Sequence[str], where: Sequence[Any],
     """Columns of the points table as arrays by name; NaN where a value is unknown."""
     if session.get_bind().dialect.name != "postgresql":
         wanted = select(*(getattr(Point, name) for name in columns)).where(*where).order_by(*order).limit(limit)
-        # The driver's own rows: SQLAlchemy's would cost as much again.
-        raw: Any = session.connection().connection
-        statement = str(wanted.compile(dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True}))
-        rows = raw.cursor().execute(statement).fetchall()
+        rows = _fetched(session, wanted)
         parts = zip(*rows, strict=True) if rows else iter([()] * len(columns))
         return {name: np.array(part, dtype=KINDS[name]) for name, part in zip(columns, parts, strict=True)}
     # Without NULL every row is as long as the next, so that all of them are one array.
@@ -43,11 +40,10 @@ def fetch_series(session: Session, version: int, ids: NDArray[np.int64], dates: 
     wanted = select(PointSeries.point_id, PointSeries.series).where(PointSeries.version_id == version)
     wanted = wanted.where(among(session, PointSeries.point_id, ids))
     if session.get_bind().dialect.name != "postgresql":
-        rows = session.execute(wanted).all()
-        found = np.array([row.point_id for row in rows], np.int64)
-        if any(len(row.series) != 2 * dates for row in rows):
+        numbers, series = zip(*rows, strict=True) if (rows := _fetched(session, wanted)) else ((), ())
+        if set(map(len, series)) - {2 * dates}:
             raise DataError(f"points, version {version}: expected series of {dates} dates, found others")
-        values = np.frombuffer(b"".join(row.series for row in rows), "<i2").reshape(len(rows), dates)
+        found, values = np.array(numbers, np.int64), np.frombuffer(b"".join(series), "<i2").reshape(len(rows), dates)
     else:
         copied = _copied(session, wanted, [">i8", array_kind(dates)])
         found, values = copied["f0"].astype(np.int64), copied["f1"]["items"]["value"]
@@ -66,6 +62,14 @@ def among(session: Session, column: Any, ids: NDArray[np.int64]) -> Any:
     if session.get_bind().dialect.name == "postgresql":
         return column == func.any(literal_column(f"'{{{numbers}}}'::bigint[]"))
     return column.op("IN")(literal_column(f"({numbers or 'NULL'})"))
+
+
+def _fetched(session: Session, wanted: Select[Any]) -> list[tuple[Any, ...]]:
+    """Rows of a SELECT as SQLite's driver gives them: SQLAlchemy's would cost as much again."""
+    raw: Any = session.connection().connection
+    statement = str(wanted.compile(dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True}))
+    rows: list[tuple[Any, ...]] = raw.cursor().execute(statement).fetchall()
+    return rows
 
 
 def _copied(session: Session, wanted: Select[Any], kinds: Sequence[Any]) -> Any:
