@@ -25,7 +25,7 @@ from bench.database.ratio import Ratio
 from satdaemon.config import Settings
 from satdaemon.db import init_database
 
-_SHARED = ("__init__", "cpu", "finished", "made", "ratio", "scale")
+_SHARED = ("__init__", "archive", "cpu", "finished", "made", "ratio", "scale")
 PARTS = sorted(p.stem for p in (Path(__file__).parent / "database").glob("*.py") if p.stem not in _SHARED)
 
 

@@ -140,7 +140,7 @@ def product_key(kind: RowKind, stage: Stage, date1: date | None, date2: date | N
 
 def product_path(root: Path, frame_id: str, stage: Stage, key: str) -> Path:
     """Where a published product stands: `<root>/<frame>/<stage>/<key>`."""
-    return root / frame_id / stage.value / key
+    return root.joinpath(frame_id, stage.value, key)  # one path built, not three: a check asks for every stage of every row
 
 
 @dataclass(frozen=True, slots=True)
