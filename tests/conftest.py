@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from databases import database, database_url, postgres_cluster, settings, sqlite_template
 from demos import killed_demo
+from parallel import arrange
 from prefect_parts import fork_servers, prefect_port, prefect_service
 from stack_chain import stack_chain
 from stale_frames import finished
@@ -21,3 +23,9 @@ __all__ = [
     "sqlite_template",
     "stack_chain",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For runs in parallel (`scripts/test` without arguments)."""
+    arrange(config, items)
