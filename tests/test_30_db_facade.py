@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import shapely
+from databases import make_settings
 from frames_made import FRAME, add_file, bursts, make_frame, plan
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
+from postgres import Cluster
 
 from satdaemon.db import Burst, Database, File, Frame, Ifg, JobEvent, PendingJob, RsarIfg, RunningJob, jobs
 from satdaemon.db.bursts import insert_bursts
@@ -184,3 +186,17 @@ def test_databases_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a file"):
         Database(make_settings(tmp_path, "sqlite://"))
     shutil.rmtree(tmp_path / "data")
+
+
+@pytest.mark.postgis
+def test_geometry_columns_know_what_postgis_knows(postgres_cluster: Cluster, tmp_path: Path) -> None:
+    with postgres_cluster.database() as url:
+        database = Database(make_settings(tmp_path, url))
+        database.insert([example(name, footprint=shapely.box(x, 0, x + 1, 1)) for name, x in (("WEST", 0.0), ("EAST", 10.0))])
+        with database.session_scope() as session:
+            names = session.query(File.id)
+            assert names.filter(File.footprint << shapely.Point(5, 0)).scalar() == "WEST"
+            assert names.order_by(File.footprint.distance_box(shapely.Point(9, 0))).first() == ("EAST",)
+            assert session.query(File.footprint.ST_Area()).filter(File.id == "WEST").scalar() == pytest.approx(1.0)
+            assert names.filter(File.footprint.intersects(shapely.Point(10.5, 0.5))).scalar() == "EAST"
+        database.close()

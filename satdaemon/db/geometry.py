@@ -6,7 +6,7 @@ ST_Intersects on PostgreSQL, and on SQLite the table's R*Tree followed by an exa
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Dialect, LargeBinary, literal
@@ -62,20 +62,23 @@ class Geom(TypeDecorator[Any]):
 
         return shapely.from_wkb(value)
 
-    class comparator_factory(UserDefinedType.Comparator[Any]):  # noqa: N801 - SQLAlchemy's name
-        """Adds `intersects`, and on PostgreSQL GeoAlchemy2's functions (`File.footprint.ST_Area()`)."""
+    @property
+    def comparator_factory(self) -> Any:
+        """GeoAlchemy2's operators and functions (`File.footprint.ST_Area()`), and `intersects`."""
+        return _comparator()
 
-        def __getattr__(self, name: str) -> Any:
-            if not name.lower().startswith("st_"):
-                raise AttributeError(name)
-            from geoalchemy2 import functions
 
-            return partial(getattr(functions, name), self.expr)
+@cache
+def _comparator() -> Any:
+    from geoalchemy2.comparator import Comparator
 
+    class GeomComparator(Comparator):  # type: ignore[misc]
         def intersects(self, shape: Any) -> Any:
             """True where the column's geometry and `shape` have a point in common."""
             bounds = [literal(float(x)) for x in shape.bounds]
             return GeomIntersects(self.expr, literal(shape, self.expr.type), *bounds)
+
+    return GeomComparator
 
 
 class GeomIntersects(GenericFunction[Any]):
