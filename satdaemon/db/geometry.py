@@ -63,7 +63,7 @@ class Geom(TypeDecorator[Any]):
         return shapely.from_wkb(value)
 
     @property
-    def comparator_factory(self) -> Any:
+    def comparator_factory(self) -> Any:  # type: ignore[override]
         """GeoAlchemy2's operators and functions (`File.footprint.ST_Area()`), and `intersects`."""
         return _comparator()
 
@@ -72,7 +72,7 @@ class Geom(TypeDecorator[Any]):
 def _comparator() -> Any:
     from geoalchemy2.comparator import Comparator
 
-    class GeomComparator(Comparator):  # type: ignore[misc]
+    class GeomComparator(Comparator):
         def intersects(self, shape: Any) -> Any:
             """True where the column's geometry and `shape` have a point in common."""
             bounds = [literal(float(x)) for x in shape.bounds]
