@@ -20,12 +20,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployments import services
 from satdaemon.config import Settings, load
 from satdaemon.errors import RequestError, SatDaemonError
 from satdaemon.machines.supervisor import Service, Supervisor
+
+if TYPE_CHECKING:
+    from deployments.telling import Telling
 
 _SERVER_S = 120.0
 _TURN_S = 0.5
@@ -45,6 +48,8 @@ class Up:
         self.state = "starting"
         self.supervisor = Supervisor(tell)
         self.workers: list[Service] = []
+        self.telling: Telling | None = None
+        self.why_ended = "an error, which its terminal or journal shows"
 
     def run(self) -> None:
         """Start, tend, stop."""
@@ -56,9 +61,12 @@ class Up:
         finally:
             self._set("stopping")
             self.supervisor.stop()
+            if self.telling is not None:
+                self.telling.end(self.why_ended)
             self._set("stopped")
 
     def _ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
+        self.why_ended = f"{signal.Signals(number).name}, ended in order"
         tell(f"{signal.Signals(number).name}: ending in order")
         self.asked_to_stop = True
 
@@ -74,6 +82,7 @@ class Up:
         flows = supervisor.add(services.process_worker(settings))
         # Imported while the parts start: Prefect and the database cost some seconds of this process.
         from deployments.dispatching import Dispatching
+        from deployments.telling import Telling
 
         dispatching = Dispatching(settings)
         dispatching.resume()
@@ -95,6 +104,8 @@ class Up:
         tell(f"flow runs       process worker (pid {flows.process.pid if flows.process else '-'}), logs in {flows.log.parent}")
         dispatching.turn()
         self.dispatching = dispatching
+        self.telling = Telling(settings)
+        self.telling.begin()
         self._set("running")
 
     def _tend(self) -> None:
@@ -108,9 +119,11 @@ class Up:
                 for frame_id in started:
                     tell(f"started         process-frame/{frame_id}")
             if self.dispatching.is_powered_down():
+                self.why_ended = "powered down, the last job has ended"
                 tell("powered down: the last job has ended")
                 return
             if self.once and self.dispatching.is_idle():
+                self.why_ended = "nothing that is owed can move any more"
                 tell(f"nothing that is owed can move any more  {self._clock()}")
                 return
             time.sleep(_TURN_S)

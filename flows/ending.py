@@ -8,10 +8,8 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from satdaemon.config import NotifySettings
 from satdaemon.db import Database, FailedJob, PendingJob, RunningJob, daemon, runs, summary
 from satdaemon.domain import job_title
-from satdaemon.notify import Notifier
 from satdaemon.status import RowKind, Stage
 
 _LISTED = 10
@@ -38,16 +36,6 @@ def end_state(database: Database, frame_id: str) -> State[Any]:
         text = "\n".join(f"{count} x {reason}" for reason, count in reasons.most_common(_LISTED))
         return Completed(name="Waiting", message=f"{len(open_jobs)} jobs of {frame_id} wait:\n{text}")
     return Completed(message=_counts(database, frame_id))
-
-
-def tell_people(settings: NotifySettings, frame_id: str, state: State[Any]) -> None:
-    """Send the end of a flow run to those who are told: an error where jobs failed, else for information."""
-    notifier = Notifier(settings)
-    if state.is_failed():
-        notifier.send("frame", f"{frame_id}: jobs failed for good", state.message or "", "error")
-    elif state.name == "Completed":
-        notifier.send("frame", f"{frame_id}: all done", state.message or "", "info")
-    notifier.flush()
 
 
 def _counts(database: Database, frame_id: str) -> str:

@@ -20,8 +20,8 @@ import dask
 from prefect import flow, get_run_logger, runtime
 from prefect.client.schemas.objects import State
 
-from flows.ending import end_state, held_state, tell_people
-from satdaemon.db import Database, daemon, jobs, planning, runs
+from flows.ending import end_state, held_state
+from satdaemon.db import Database, daemon, jobs, messages, planning, runs
 from satdaemon.domain import Job
 from satdaemon.machines.cluster import dask_resources
 from satdaemon.processors.registry import versions
@@ -52,9 +52,10 @@ def process_frame(frame_id: str, config: str | None = None) -> State[Any]:
             return held_state(database, frame_id)
         with Grants(database, frame_id, holder) as grants:
             current_cluster().connect(database.settings.parameters.dask_scheduler)
-            run_all(database, frame_id, grants)
+            did_something = run_all(database, frame_id, grants)
     state = end_state(database, frame_id)
-    tell_people(database.settings.notify, frame_id, state)
+    if did_something and state.name == "Completed":
+        messages.frame_finished(database, frame_id, state.message or "")
     return state
 
 
@@ -70,16 +71,18 @@ def claimed(database: Database, frame_id: str, holder: str) -> Iterator[bool]:
         runs.release_frame(database, frame_id, holder)
 
 
-def run_all(database: Database, frame_id: str, grants: Grants) -> None:
-    """Plan, start what can start, wait until a job ends, and again; returns when nothing can move."""
+def run_all(database: Database, frame_id: str, grants: Grants) -> bool:
+    """Plan, start what can start, wait until a job ends, and again, until nothing can move. True where a job was started."""
+    did_something = False
     flying: set[int] = set()
     ended: queue.Queue[int] = queue.Queue()
     while True:
         planning.plan(database, [frame_id], processors=versions())
         soonest_s = start_jobs(database, frame_id, flying, ended) if not grants.is_withdrawn else None
+        did_something = did_something or bool(flying)
         if not flying:
             if soonest_s is None or soonest_s > SOON_S or grants.is_withdrawn:
-                return
+                return did_something
             time.sleep(min(soonest_s + _BATCH_S, REPLAN_S))
         for job_id in wait_for_ends(ended, REPLAN_S) if flying else ():
             flying.discard(job_id)

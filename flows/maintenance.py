@@ -13,23 +13,20 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
-from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, jobs, points
+from satdaemon.db import Database, RunningJob, jobs, messages, points
 from satdaemon.db.consistency import check, frames_of_day
-from satdaemon.notify import Notifier
+from satdaemon.messages import full_disks, send, watch
 
 ATTEMPT_AGE_S = 86400.0
 """Directories of attempts, and parts of downloads, that have lain still so long belong to no job."""
 CHECK_EVERY_DAYS = 28
 """Each frame is compared with its directory once in so many days."""
-LEAST_FREE = 0.05
-"""Free share of a disk below which people are told."""
 _LISTED = 20
 
 
 @flow(name="maintenance", flow_run_name="maintenance", validate_parameters=False)
 def maintenance(config: str | None = None) -> State[Any]:
-    """Put lost jobs back; remove what nobody needs; tell people of full disks and of frames that do not fit the disk."""
+    """Put lost jobs back; remove what nobody needs; tell people of frames that do not fit the disk, and what `watch` sees."""
     database = Database(config)
     parameters = database.settings.parameters
     rescued = jobs.rescue(database)
@@ -39,16 +36,19 @@ def maintenance(config: str | None = None) -> State[Any]:
         "parts of downloads": len(clear_parts(parameters.data_path, ATTEMPT_AGE_S)),
         "log files": remove_logs(parameters.log_path, parameters.log_days * 86400.0),
         "old sets of points": points.prune(database),
+        "messages": messages.prune(database),
     }
     words = ", ".join(f"{count} {what}" for what, count in removed.items())
     get_run_logger().info("removed: %s", words)
-    problems = [*full_disks(database.settings), *what_does_not_fit(database)]
+    problems = what_does_not_fit(database)
     for line in problems:
         get_run_logger().warning("%s", line)
     if problems:
-        notifier = Notifier(database.settings.notify)
-        notifier.send("maintenance", f"maintenance: {len(problems)} things to look at", "\n".join(problems), "warning")
-        notifier.flush()
+        messages.found_by_maintenance(database, problems)
+    for path, text in full_disks(database.settings).items():
+        get_run_logger().warning("%s: %s", path, text)
+    watch(database)
+    send(database)
     return Completed(message=f"{len(rescued)} jobs rescued; removed: {words}; {len(problems)} things to look at")
 
 
@@ -59,17 +59,6 @@ def what_does_not_fit(database: Database) -> list[str]:
     lines = [" ".join(filter(None, (f.frame_id, f.stage, f.key or str(f.path or "")))) + f": {f.what}" for f in found[:_LISTED]]
     more = [f"and {len(found) - _LISTED} more: satdaemon check-consistency {' '.join(frames)}"] if len(found) > _LISTED else []
     return lines + more
-
-
-def full_disks(settings: Settings) -> list[str]:
-    """The disks of products and zips that are almost full."""
-    found = []
-    for path in (settings.parameters.processing_path, settings.parameters.data_path):
-        if path.is_dir():
-            usage = shutil.disk_usage(path)
-            if usage.free < LEAST_FREE * usage.total:
-                found.append(f"{path}: {usage.free / 1e9:.3g} GB of {usage.total / 1e9:.3g} GB are free")
-    return found
 
 
 def remove_attempts(processing_path: Path, live: set[str], age_s: float) -> int:

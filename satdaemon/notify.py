@@ -1,149 +1,89 @@
-"""Messages to people, through Apprise: Teams and any other service that it knows."""
+"""Addresses of people, through Apprise: Teams and any other service that it knows. One message to one address at a time.
+
+What is sent when, and again, is the outbox's business (satdaemon/db/messages) and its sender's (satdaemon/messages).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from satdaemon.config import NotifySettings
 from satdaemon.errors import ConfigError
 
-if TYPE_CHECKING:
-    from apprise import Apprise
-
-LEVELS = ("info", "warning", "error")
-MINUTE_S = 60.0
 MOST_CHARACTERS = 4000
 """Longer bodies are cut: a Teams card holds 28 kB, and nobody reads more. The log has the rest."""
-_log = logging.getLogger(__name__)
+_TYPES = {"info": "info", "warning": "warning", "error": "failure"}
+_CARDS = frozenset({"workflow", "workflows", "msteams"})
+"""Services whose text is that of an adaptive card: a line ends there with two ends of line."""
 
 
-class Sending(StrEnum):
-    """What became of a message."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address of `[NOTIFY] urls`. Its URL holds secrets: `name` is what may be shown of it."""
 
-    SENT = "sent"
-    GROUPED = "grouped"
-    """Equal to one sent just now: counted, and told when the time of the group is over."""
-    LIMITED = "limited"
-    """Too many within a minute: counted, and told with the next."""
-    BELOW_LEVEL = "below level"
-    NO_TARGET = "no target"
-    FAILED = "failed"
+    url: str = field(repr=False)
+    id: str
+    name: str
+    service: str
 
+    def post(self, title: str, body: str, level: str = "info") -> str | None:
+        """Hand a message over; None where the service took it, else why not, in words without secrets."""
+        from apprise import Apprise, LogCapture, NotifyFormat
 
-@dataclass(slots=True)
-class _Group:
-    """Messages of one kind, title and level."""
-
-    since_s: float
-    held: int = 0
-    body: str = ""
-
-
-class Notifier:
-    """Sends messages; equal ones within `group_s` become one, and at most `per_minute` go out in a minute.
-
-    Sending never raises: a message that cannot be delivered is logged, and `send` says FAILED. One notifier
-    serves all threads of a process; call `flush` before the process ends.
-
-    Raises ConfigError, when made, for an address that Apprise does not know.
-    """
-
-    def __init__(self, settings: NotifySettings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._lock = threading.RLock()
-        self._groups: dict[tuple[str, str, str], _Group] = {}
-        self._recent: deque[float] = deque()
-        self._limited = 0
-        self._targets = _targets(settings)
-
-    def send(self, kind: str, title: str, body: str, level: str = "info") -> Sending:
-        """Tell people. `kind` says what it is about (`job`, `daemon`, ...); `level` is info, warning or error."""
-        if level not in LEVELS:
-            _log.error("message %r: expected a level of %s, got %r; sent as error", title, ", ".join(LEVELS), level)
-            level = "error"
-        if LEVELS.index(level) < LEVELS.index(self._settings.level):
-            return Sending.BELOW_LEVEL
-        if self._targets is None:
-            return Sending.NO_TARGET
-        with self._lock:
-            self._tell_due()
-            key = (kind, title, level)
-            group = self._groups.get(key)
-            if group is not None:
-                group.held += 1
-                group.body = body
-                return Sending.GROUPED
-            if self._settings.group_s > 0:
-                self._groups[key] = _Group(self._clock())
-            return self._deliver(kind, title, body, level)
-
-    def flush(self) -> None:
-        """Send what is held back, whatever its time."""
-        with self._lock:
-            self._tell_due(everything=True)
-            if self._limited and self._targets is not None:
-                self._recent.clear()
-                self._deliver("notify", "Messages left out", "", "warning")
-
-    def _tell_due(self, everything: bool = False) -> None:
-        now = self._clock()
-        for key, group in list(self._groups.items()):
-            if everything or now - group.since_s >= self._settings.group_s:
-                del self._groups[key]
-                if group.held:
-                    kind, title, level = key
-                    times = "once more" if group.held == 1 else f"{group.held} times more"
-                    self._deliver(kind, f"{title} ({times})", f"The last of them:\n{group.body}", level)
-
-    def _deliver(self, kind: str, title: str, body: str, level: str) -> Sending:
-        now = self._clock()
-        while self._recent and now - self._recent[0] >= MINUTE_S:
-            self._recent.popleft()
-        if len(self._recent) >= self._settings.per_minute:
-            self._limited += 1
-            _log.warning("message not sent (more than %d a minute): [%s] %s", self._settings.per_minute, kind, title)
-            return Sending.LIMITED
-        self._recent.append(now)
-        if self._limited:
-            body += f"\n({self._limited} other messages were left out: more than {self._settings.per_minute} a minute)"
-            self._limited = 0
-        return self._hand_over(kind, title, body, level)
-
-    def _hand_over(self, kind: str, title: str, body: str, level: str) -> Sending:
-        assert self._targets is not None
-        if len(body) > MOST_CHARACTERS:
-            body = body[:MOST_CHARACTERS] + f"\n... ({len(body) - MOST_CHARACTERS} characters more in the log)"
-        types = {"info": "info", "warning": "warning", "error": "failure"}
+        # A new instance each time: Apprise makes one that is used again wait between two messages.
+        apprise = Apprise()
+        apprise.add(self.url)
+        text = _cut(body or title)
+        if self.service in _CARDS:
+            text = text.replace("\n", "\n\n")
         try:
-            delivered = self._targets.notify(body=body or title, title=f"[{kind}] {title}", notify_type=types[level])
-        except Exception:  # noqa: BLE001 - whatever a plug-in of Apprise does must not stop a job
-            _log.exception("message could not be sent: [%s] %s", kind, title)
-            return Sending.FAILED
-        if not delivered:
-            _log.error("message could not be sent to every address of [NOTIFY] urls: [%s] %s: %s", kind, title, body)
-            return Sending.FAILED
-        return Sending.SENT
+            with LogCapture(level=logging.WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]
+                taken = apprise.notify(body=text, title=title, notify_type=_TYPES[level], body_format=NotifyFormat.TEXT)
+                reason = said.getvalue().strip()
+        except Exception as error:  # noqa: BLE001 - whatever a plug-in of Apprise does must not stop the sender
+            return self._without_secrets(f"{type(error).__name__}: {error}")
+        return None if taken else self._without_secrets(reason or "the service did not take it")
+
+    def _without_secrets(self, text: str) -> str:
+        """`text` on one line, without any longer part of the URL beyond its service and host."""
+        text = " ".join(text.split())
+        host, _, rest = self.url.partition("://")[2].partition("/")
+        user = host.rpartition("@")[0]
+        for part in sorted(_parts(f"{rest}/{user}"), key=len, reverse=True):
+            if len(part) >= 4:
+                text = text.replace(part, "****")
+        return text[:300]
 
 
-def _targets(settings: NotifySettings) -> Apprise | None:
-    if not settings.urls:
-        return None
+def targets(settings: NotifySettings) -> tuple[Target, ...]:
+    """The addresses of the configuration; ConfigError for one that Apprise does not know."""
+    return tuple(_target(place, url) for place, url in enumerate(settings.urls, start=1))
+
+
+def _target(place: int, url: str) -> Target:
     from apprise import Apprise
 
-    found = Apprise()
-    for url in settings.urls:
-        if not found.add(url):
-            # Addresses hold secrets: no more than the service is shown.
-            scheme = url.partition("://")[0] if "://" in url else "one without a service"
-            raise ConfigError(
-                f"[NOTIFY] urls: expected addresses that Apprise knows (SERVICE://...), got {scheme[:20]}; see apprise --details"
-            )
-    return found
+    made = Apprise.instantiate(url)
+    if made is None:
+        scheme = url.partition("://")[0] if "://" in url else "one without a service"
+        raise ConfigError(
+            f"[NOTIFY] urls: expected addresses that Apprise knows (SERVICE://...), got {scheme[:20]}; see apprise --details"
+        )
+    # Apprise's own view of it without secrets, and of that no path: a plain webhook's path is one.
+    service, _, rest = str(made.url(privacy=True)).partition("://")  # type: ignore[no-untyped-call]
+    host = rest.partition("/")[0].partition("?")[0]
+    return Target(url, hashlib.sha256(url.encode()).hexdigest()[:16], f"{place}: {service}://{host}", service)
+
+
+def _parts(text: str) -> list[str]:
+    for mark in "?&=/:#":
+        text = text.replace(mark, " ")
+    return text.split()
+
+
+def _cut(body: str) -> str:
+    if len(body) <= MOST_CHARACTERS:
+        return body
+    return body[:MOST_CHARACTERS] + f"\n... ({len(body) - MOST_CHARACTERS} characters more: satdaemon notify list)"

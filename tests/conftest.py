@@ -7,6 +7,7 @@ from databases import database, database_url, postgres_cluster, settings, sqlite
 from demos import killed_demo
 from parallel import arrange
 from prefect_parts import fork_servers, prefect_port, prefect_service
+from receiver import receiver, teams
 from stack_chain import stack_chain
 from stale_frames import finished
 
@@ -19,9 +20,11 @@ __all__ = [
     "postgres_cluster",
     "prefect_port",
     "prefect_service",
+    "receiver",
     "settings",
     "sqlite_template",
     "stack_chain",
+    "teams",
 ]
 
 

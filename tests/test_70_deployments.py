@@ -13,14 +13,16 @@ import psutil
 import pytest
 import yaml
 from engine_parts import FRAME, lines_of, make_frame, make_settings, runs_of, until
+from receiver import Receiver
 
 from deployments.deploy import deploy
 from deployments.dispatching import Dispatching
 from deployments.services import check_addresses
+from deployments.telling import Telling
 from deployments.up import alone, up
-from satdaemon.config import Settings, load
+from satdaemon.config import NotifySettings, Settings, load
 from satdaemon.control import SatDaemonController
-from satdaemon.db import Database, PendingJob, RunningJob, init_database, runs
+from satdaemon.db import Database, PendingJob, RunningJob, init_database, messages, runs
 from satdaemon.errors import ConfigError, RequestError
 from tasks.prefect_api import FRAME_FLOW, PLANNER, frame_deployments, prefect_client
 
@@ -57,6 +59,8 @@ def test_up_runs_what_is_owed_and_ends_in_order_when_interrupted(tmp_path: Path)
     assert process.wait(60) == 0, (tmp_path / "up.log").read_text()
     assert status_of(settings) == "stopped"
     assert processes_of(settings) == []
+    assert [row.title for row in messages.listing(database)] == ["daemon up", "daemon down"]
+    assert "SIGINT" in messages.listing(database)[1].body
     (job,) = database.query(PendingJob)
     assert job.tries == 0
     assert database.query(RunningJob) == []
@@ -74,6 +78,27 @@ def test_a_power_down_ends_the_system_once_jobs_have_and_a_new_start_takes_it_ba
     assert not dispatching.is_powered_down()
     dispatching.plan()
     assert len(dispatching.database.query(PendingJob)) == 1
+
+
+def test_the_thread_that_tells_sends_at_once_and_flushes_at_its_end(tmp_path: Path, receiver: Receiver) -> None:
+    settings = make_settings(tmp_path)
+    settings = settings.model_copy(update={"notify": NotifySettings(urls=(receiver.url,), group_s=3600)})
+    database = init_database(settings)
+    telling = Telling(settings)
+    telling.end("never begun")
+    telling.begin()
+    until(lambda: receiver.got, what="the first message")
+    receiver.status = 500
+    with database.session_scope() as session:
+        messages.add(session, messages.News("daemon", "x", "refused", "y", at_once=True))
+    until(lambda: len(receiver.got) == 2, what="the second")
+    receiver.status = 200
+    with database.session_scope() as session:
+        messages.add(session, messages.News("job", "x/y", "grouped", "y"))
+    telling.end("SIGTERM")
+    assert [title.partition("] ")[2] for title in receiver.titles[:2]] == ["daemon up", "refused"]
+    assert sorted(title.partition("] ")[2] for title in receiver.titles[2:]) == ["daemon down", "grouped", "refused"]
+    assert {row.state for row in messages.listing(database)} == {"sent"}
 
 
 def test_two_at_one_place_are_refused(tmp_path: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from frames_made import FRAME, make_frame
-from receiver import Receiver
 
-from flows.ending import end_state, held_state, tell_people
-from satdaemon.config import NotifySettings
-from satdaemon.db import Database, jobs
+from flows.ending import end_state, held_state
+from satdaemon.db import Database, jobs, messages
 from satdaemon.db.planning import plan
 from satdaemon.domain import Failure, Usage
 from satdaemon.errors import Disposition
@@ -22,14 +20,9 @@ def test_a_failed_job_fails_the_run_and_is_told_to_people(database: Database) ->
     state = end_state(database, FRAME)
     assert state.is_failed()
     assert "the zip is broken" in str(state.message)
-    receiver = Receiver()
-    try:
-        tell_people(NotifySettings(urls=(receiver.url,)), FRAME, state)
-    finally:
-        receiver.close()
-    (message,) = receiver.got
-    assert FRAME in message["title"]
-    assert "the zip is broken" in message["message"]
+    (message,) = messages.listing(database)
+    assert message.frame_id == FRAME
+    assert "the zip is broken" in message.body
 
 
 def test_a_run_with_pending_jobs_waits_and_tells_nobody(database: Database) -> None:
@@ -37,12 +30,7 @@ def test_a_run_with_pending_jobs_waits_and_tells_nobody(database: Database) -> N
     plan(database, [FRAME])
     state = end_state(database, FRAME)
     assert (state.name, state.is_completed()) == ("Waiting", True)
-    receiver = Receiver()
-    try:
-        tell_people(NotifySettings(urls=(receiver.url,), level="info"), FRAME, state)
-    finally:
-        receiver.close()
-    assert receiver.got == []
+    assert messages.listing(database) == []
 
 
 def test_a_held_frame_names_its_holder(database: Database) -> None:

@@ -14,8 +14,8 @@ from prefect.logging import disable_run_logger
 from products_made import write_all
 
 from flows import maintenance as flow
-from flows.maintenance import full_disks, remove_attempts, remove_logs, what_does_not_fit
-from satdaemon.db import Database, Ifg
+from flows.maintenance import remove_attempts, remove_logs, what_does_not_fit
+from satdaemon.db import Database, Ifg, messages
 from satdaemon.db.consistency import check, fix, frames_of_day
 
 DAY_S = 86400.0
@@ -74,13 +74,6 @@ def test_what_does_not_fit_is_told_and_left(database: Database, monkeypatch: pyt
     assert {row.proc_stage for row in database.query(Ifg)} == {3}
 
 
-def test_a_full_disk_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "LEAST_FREE", 0.0)
-    assert full_disks(database.settings) == []
-    monkeypatch.setattr(flow, "LEAST_FREE", 1.0)
-    assert len(full_disks(database.settings)) == 2
-
-
 def test_the_whole_of_maintenance(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "CHECK_EVERY_DAYS", 1)
     make_frame(database, 3, on=False)
@@ -96,6 +89,8 @@ def test_the_whole_of_maintenance(database: Database, tmp_path: Path, monkeypatc
     assert not part.exists() and not attempt.exists()
     assert "1 attempt directories, 1 parts of downloads" in end.message and "things to look at" in end.message
     assert {row.proc_stage for row in database.query(Ifg)} == {1}
+    (told,) = [row for row in messages.listing(database) if row.kind == "maintenance"]
+    assert told.title.endswith("things to look at") and FRAME in told.body
 
 
 def _day(key: str) -> date:

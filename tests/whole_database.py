@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from frames_made import FRAME, make_frame, plan, step
 from points_made import write_points
 
-from satdaemon.db import Database, jobs
+from satdaemon.db import Database, jobs, messages
 from satdaemon.db.models import Base
 from satdaemon.db.points import load_version
 from satdaemon.db.transfer.kinds import Kind, kind_of
@@ -34,6 +34,7 @@ def fill_everything(db: Database, tmp_path: Path) -> None:
     load_version(db, FRAME, tmp_path / "ingested", 1, 1)
     frames = Base.metadata.tables["frames"]
     values = {"notes": ODD, "stage_settings": {"slc": {"words": ODD, "share": 0.1, "none": None}}, "min_coverage": 0.1 + 0.2}
+    messages.found_by_maintenance(db, [ODD])
     with db.session_scope() as session:
         session.execute(frames.update().values(**values, priority=-5, retired_utc=WHEN))
         _something_everywhere(session.connection(), points=db.points_engine is db.engine)

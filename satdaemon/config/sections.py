@@ -118,6 +118,20 @@ class NotifySettings(Section):
     """Messages to people."""
 
     urls: CommaList = Field((), description="Apprise URLs (Teams workflow, e-mail, ...) that get messages.")
-    group_s: float = Field(60.0, ge=0, le=86400, description="Equal messages within so many seconds become one.")
-    per_minute: int = Field(20, ge=1, le=1000, description="Most messages sent in a minute; more are counted and told.")
+    group_s: float = Field(
+        60.0, ge=0, le=86400, description="A message waits so many seconds for others of its cause, which become one with it."
+    )
+    repeat_s: float = Field(
+        3600.0, ge=0, le=604800, description="Once told, a cause is told again after so many seconds at the earliest, counted."
+    )
+    per_minute: int = Field(
+        20, ge=1, le=1000, description="Most messages sent in a minute by all processes; one lists what is more."
+    )
     level: Literal["info", "warning", "error"] = Field("warning", description="Least level of message that is sent.")
+    late_days: float = Field(
+        7.0, ge=0, le=3650, description="A date that has been on disk for so many days and is in no points is late; 0: never."
+    )
+    give_up_h: float = Field(
+        72.0, ge=0.01, le=8760, description="Hours for which an address that takes no message is tried; the message is kept."
+    )
+    keep_days: float = Field(90.0, ge=1, le=36500, description="Days that messages are kept once they are done with.")

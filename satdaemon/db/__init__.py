@@ -4,6 +4,7 @@ from satdaemon.db.database import Database
 from satdaemon.db.initialise import init_database
 from satdaemon.db.models import (
     Burst,
+    Condition,
     DaemonTools,
     DeletedFrame,
     FailedJob,
@@ -20,6 +21,8 @@ from satdaemon.db.models import (
     Machine,
     Master,
     MasterProcStage,
+    Message,
+    MessageTarget,
     Orbit,
     PendingJob,
     Point,
@@ -35,6 +38,7 @@ from satdaemon.db.models import (
 
 __all__ = [
     "Burst",
+    "Condition",
     "DaemonTools",
     "Database",
     "DeletedFrame",
@@ -52,6 +56,8 @@ __all__ = [
     "Machine",
     "Master",
     "MasterProcStage",
+    "Message",
+    "MessageTarget",
     "Orbit",
     "PendingJob",
     "Point",

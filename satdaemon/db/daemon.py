@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.config import Settings
 from satdaemon.db.events import record
+from satdaemon.db.messages import occasions
 from satdaemon.db.models import DaemonTools
 from satdaemon.db.models.jobs import PAUSED, POWER_DOWN, SCHEDULED
 from satdaemon.db.store import Store
@@ -55,6 +56,7 @@ def command(session: Session, word: str, *, who: str) -> None:
     session.get_one(DaemonTools, 1).command = word
     session.flush()
     changed(session, who=who, what=f"daemon: {word}")
+    occasions.daemon_commanded(session, word, who)
 
 
 def keep_defaults(session: Session, settings: Settings) -> None:

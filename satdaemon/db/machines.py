@@ -9,11 +9,15 @@ from sqlalchemy import select, update
 from satdaemon.config import Machine as MachineSettings
 from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import changed
+from satdaemon.db.messages import occasions
 from satdaemon.db.models import Machine
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
 
 ENABLED, DRAINING, QUARANTINED = "enabled", "draining", "quarantined"
+ENDED_S = 1e6
+"""A machine whose worker ended in good order was last seen so long ago."""
+_SILENT_LEASES = 2.0
 
 
 def register(db: Store, machines: Iterable[MachineSettings]) -> None:
@@ -37,7 +41,16 @@ def seen(db: Store, name: str) -> None:
 def gone(db: Store, name: str) -> None:
     """A machine's worker ended in good order: no jobs for it until it is seen again."""
     with db.session_scope() as session:
-        session.execute(update(Machine).where(Machine.name == name).values(last_seen_utc=now_utc(-1e6)))
+        session.execute(update(Machine).where(Machine.name == name).values(last_seen_utc=now_utc(-ENDED_S)))
+
+
+def silent(db: Store) -> dict[str, str]:
+    """Machines that ended without a word, as their beats stopped: name, and when each was last seen."""
+    lost, ended = now_utc(-_SILENT_LEASES * db.settings.parameters.lease_s), now_utc(-0.9 * ENDED_S)
+    with db.read_scope() as session:
+        seen = Machine.last_seen_utc
+        found = session.scalars(select(Machine).where(seen < lost, seen > ended).order_by(Machine.name))
+        return {machine.name: f"{machine.last_seen_utc:%Y-%m-%d %H:%M:%S} UTC" for machine in found}
 
 
 def set_state(db: Store, name: str, state: str, *, who: str, reason: str | None = None) -> None:
@@ -51,6 +64,8 @@ def set_state(db: Store, name: str, state: str, *, who: str, reason: str | None 
             raise RequestError(f"machine {name!r}: expected one of {known or 'none'}")
         row.state, row.reason = state, reason
         changed(session, who=who, what=f"machine {name}: {state}" + (f" ({reason})" if reason else ""))
+        if state == QUARANTINED:
+            occasions.machine_quarantined(session, name, who, reason)
 
 
 def machines(db: Store) -> list[Machine]:

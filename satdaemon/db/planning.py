@@ -6,16 +6,15 @@ not with what exists.
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from satdaemon.db import changes, daemon, staleness
+from satdaemon.db import changes, daemon, locks, staleness
 from satdaemon.db.changes import Changes
 from satdaemon.db.clock import now_utc
 from satdaemon.db.guards import drop_orphaned_keys
@@ -24,13 +23,11 @@ from satdaemon.db.models import DaemonTools
 from satdaemon.db.planning_frames import Ahead, Frames
 from satdaemon.db.prepared import FEW
 from satdaemon.db.queueing import Queued
-from satdaemon.db.session import sqlite_path
 from satdaemon.db.store import Store
 from satdaemon.db.sweep import sweep
 
 EVERYTHING_S = 3600.0
 """How often a planner looks at every frame, changed or not."""
-_PLANNER_LOCK = 7_310_002
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +107,9 @@ def everything_is_due(db: Store, processors: staleness.Processors | None = None)
         return session.scalar(select(DaemonTools.id).where(late | other)) is not None
 
 
-@contextmanager
-def planner_lock(db: Store) -> Iterator[bool]:
+def planner_lock(db: Store) -> AbstractContextManager[bool]:
     """Yields True to one holder at a time. Given up by a dead process on its own."""
-    if db.on_postgresql:
-        with db.engine.connect() as connection:
-            got = bool(connection.scalar(text(f"SELECT pg_try_advisory_lock({_PLANNER_LOCK})")))
-            connection.commit()
-            try:
-                yield got
-            finally:
-                if got:
-                    connection.scalar(text(f"SELECT pg_advisory_unlock({_PLANNER_LOCK})"))
-                    connection.commit()
-        return
-    path = sqlite_path(db.engine)
-    with path.with_name(path.name + ".planner").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    return locks.alone(db, locks.PLANNER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
 from satdaemon.db.jobs.moves import Outcome, end_unfinished, forget, locked, same_work
 from satdaemon.db.jobs.queue import to_job
+from satdaemon.db.messages import occasions
 from satdaemon.db.models import FailedJob, File, Frame, Ifg, JobEvent, Orbit, RunningJob, stage_id
 from satdaemon.db.models.catalogue import ON_DISK
 from satdaemon.db.points import activate_of_job
@@ -130,6 +131,7 @@ def _keep(
         if not activate_of_job(db, session, job.job_id, job.attempt):
             warnings.append("no points were loaded by this job: the points database keeps what it had")
         _initial_done(session, job.frame_id)
+        occasions.frame_ingested(session, job.frame_id, result)
     return warnings
 
 

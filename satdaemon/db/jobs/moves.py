@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
+from satdaemon.db.messages import occasions
 from satdaemon.db.models import FailedJob, JobKey, Machine, PendingJob, RunningJob
 from satdaemon.db.models.jobs import PENDING
 from satdaemon.db.models.rows import stage_id
@@ -144,6 +145,7 @@ def _failed(session: Session, job: RunningJob, failure: Failure, usage: Usage) -
     )
     _row(session, job, ProcStatus.FAILED, reason=reason, waiting_for=None)
     network_due(session, job.frame_id)
+    occasions.job_failed(session, job, failure)
     of_job(session, "failed", job, message=reason, usage=usage)
     forget(session, job)
     return Outcome("failed", reason=reason)

@@ -24,6 +24,7 @@ from satdaemon.db.models.jobs import (
     RunningJob,
 )
 from satdaemon.db.models.ledger import LEDGER
+from satdaemon.db.models.messages import Condition, Message, MessageTarget
 from satdaemon.db.models.points import DeletedFrame, Point, PointSeries, PointsVersion
 from satdaemon.db.models.products import JudgedFrame, Product, StaleProduct
 from satdaemon.db.models.rows import (
@@ -44,6 +45,7 @@ __all__ = [
     "MODEL_OF",
     "Base",
     "Burst",
+    "Condition",
     "DaemonTools",
     "DeletedFrame",
     "FailedJob",
@@ -60,6 +62,8 @@ __all__ = [
     "Machine",
     "Master",
     "MasterProcStage",
+    "Message",
+    "MessageTarget",
     "Orbit",
     "PendingJob",
     "Point",
