@@ -37,6 +37,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "frame": ("frames", "frames_edit", "frame_plan", "stale"),
     "frames": ("frames_export",),
     "inspect": ("inspect",),
+    "joblog": ("joblog",),
     "notify": ("notify",),
     "points": ("points", "points_versions"),
     "up": ("services",),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import PurePosixPath
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
 class StageSettings(Section):
@@ -26,7 +30,16 @@ class StageSettings(Section):
         "",
         description="Program and arguments for `processor = command`; {input} is the job's input.json, {out} its directory.",
     )
-    outputs: CommaList = Field((), description="Files that the command must leave in {out}, comma separated.")
+    environment: str = Field(
+        "", description="Variables for the command, NAME=VALUE words as in a shell; {input}, {out} and the like are filled in."
+    )
+    directory: str = Field(
+        "{out}", description="Where the command is started; {scratch} for a program that leaves files where it runs."
+    )
+    outputs: CommaList = Field(
+        (),
+        description="Files that the command must leave in {out}, comma separated; * and ? match, FILE:1000 asks for 1000 bytes.",
+    )
 
     @model_validator(mode="after")
     def _command_given(self) -> Self:
@@ -36,6 +49,26 @@ class StageSettings(Section):
             raise ValueError(f"a `command` that splits into words as in a shell; got {self.command!r} ({error})") from error
         if self.processor == "command" and not words:
             raise ValueError("a program in `command` where processor = command; got an empty value")
+        return self
+
+    @model_validator(mode="after")
+    def _environment_names_variables(self) -> Self:
+        try:
+            words = shlex.split(self.environment)
+        except ValueError as error:
+            raise ValueError(f"an `environment` of words as in a shell; got {self.environment!r} ({error})") from error
+        for word in words:
+            if not _VARIABLE.match(word) or word.startswith("SATDAEMON_"):
+                raise ValueError(f"NAME=VALUE words in `environment`, and no SATDAEMON_ names; got {word!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_stay_inside(self) -> Self:
+        for wanted in self.outputs:
+            name, _, size = wanted.partition(":")
+            place = PurePosixPath(name)
+            if not name or place.is_absolute() or ".." in place.parts or (size and not size.isdigit()):
+                raise ValueError(f"file names below {{out}} in `outputs`, FILE or FILE:BYTES; got {wanted!r}")
         return self
 
     @property

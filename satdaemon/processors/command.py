@@ -19,27 +19,40 @@ from satdaemon.processors.base import METADATA_NAME, write_metadata
 
 EX_TEMPFAIL = 75
 METRICS_NAME = "metrics.json"
+INPUTS = (
+    "in_download", "in_slc", "in_master", "in_geometry", "in_siblings", "in_satsar1", "in_satsar2", "in_coherence",
+    "in_timeseries", "in_previous",
+)  # fmt: skip
+"""Names of products that a stage reads (docs/products.md); empty for a row that reads none such."""
 
 
 def fields(job: StageInput, input_path: Path) -> dict[str, str]:
-    """What `{name}` in a command stands for."""
+    """What `{name}` in a command, its environment, its directory and its outputs stands for."""
     day1 = "" if job.date1 is None else f"{job.date1:%Y%m%d}"
     day2 = "" if job.date2 is None else f"{job.date2:%Y%m%d}"
+    days = {day: name for day, name in ((day1, "1"), (day2, "2")) if day}
+    # Products are in_ROLE; of a pair's two dates in_ROLE1 and in_ROLE2. Roles of many dates are in {input} alone.
+    roles = {role: role.partition("/") for role in job.inputs}
+    inputs = {role: f"in_{kind}{days.get(day, '')}" for role, (kind, _, day) in roles.items() if not day or day in days}
     return {
         "input": str(input_path),
         "out": str(job.out_dir),
         "frame": job.frame.id,
         "track": str(job.frame.track),
         "stage": job.stage.value,
+        "kind": job.kind.value,
         "key": job.key,
         "date1": day1,
         "date2": day2,
         "master": f"{job.master_date:%Y%m%d}",
+        "polarisation": job.polarisation,
         "cores": str(job.cores),
         "memory_gb": f"{job.memory_gb:g}",
         "job_id": str(job.job_id),
         "attempt": str(job.attempt),
         **{name: str(path) for name, path in job.paths.items()},
+        **dict.fromkeys(INPUTS, ""),
+        **{name: str(job.inputs[role]) for role, name in inputs.items()},
     }
 
 
@@ -48,21 +61,38 @@ def arguments(template: str, values: Mapping[str, str]) -> tuple[str, ...]:
 
     A value with blanks stays one argument. Raises ConfigError for a name that does not exist.
     """
+    return tuple(_filled(word, values, template) for word in shlex.split(template))
+
+
+def variables(settings: StageSettings, values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the setting `environment`, filled in."""
+    words = (word.partition("=") for word in shlex.split(settings.environment))
+    return {name: _filled(value, values, settings.environment) for name, _, value in words}
+
+
+def directory(settings: StageSettings, values: Mapping[str, str]) -> Path:
+    """Where the command is started; ConfigError where that is no directory."""
+    place = Path(values["out"]) / _filled(settings.directory, values, settings.directory)
+    if not place.is_dir():
+        raise ConfigError(f"directory: expected a directory to start the command in, found none at {place}")
+    return place
+
+
+def _filled(word: str, values: Mapping[str, str], template: str) -> str:
     try:
-        return tuple(word.format_map(values) for word in shlex.split(template))
-    except (KeyError, ValueError, IndexError) as error:
+        return word.format_map(values)
+    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
         known = ", ".join(f"{{{name}}}" for name in sorted(values))
         raise ConfigError(f"command: expected only {known}, got {error} in {template!r}") from error
 
 
-def collect(job: StageInput, settings: StageSettings, warnings: tuple[str, ...] = ()) -> StageResult:
-    """What the program left: every expected output there and not empty; metadata written where it wrote none."""
-    for name in settings.outputs:
-        path = job.out_dir / name
-        if not path.exists():
-            raise ProcessingError(f"expected the command to leave {name} in its output directory, found nothing there")
-        if path.is_file() and path.stat().st_size == 0:
-            raise CorruptProduct(f"expected the command to fill {name}, found it empty")
+def collect(
+    job: StageInput, settings: StageSettings, warnings: tuple[str, ...] = (), values: Mapping[str, str] | None = None
+) -> StageResult:
+    """What the program left: every expected output there and not too small; metadata written where it wrote none."""
+    for wanted in settings.outputs:
+        pattern, _, least = _filled(wanted, values or fields(job, job.out_dir), wanted).partition(":")
+        _check_output(job.out_dir, pattern, int(least or 1))
     metrics = _metrics(job.out_dir / METRICS_NAME)
     name = Path(shlex.split(settings.command)[0]).name
     if not (job.out_dir / METADATA_NAME).exists():
@@ -70,6 +100,18 @@ def collect(job: StageInput, settings: StageSettings, warnings: tuple[str, ...] 
         write_metadata(job, processor=name, version="", files=files, metrics=metrics)
     made = tuple(str(path.relative_to(job.out_dir)) for path in _files(job.out_dir))
     return StageResult(files=made, metrics=metrics, warnings=warnings, processor=name)
+
+
+def _check_output(out_dir: Path, pattern: str, least: int) -> None:
+    found = sorted(out_dir.glob(pattern))
+    if not found:
+        left = ", ".join(sorted(path.name for path in out_dir.iterdir())[:10]) or "nothing"
+        raise ProcessingError(f"expected the command to leave {pattern} in its output directory, found {left}")
+    for path in found:
+        size = path.stat().st_size
+        if path.is_file() and size < least:
+            name = path.relative_to(out_dir)
+            raise CorruptProduct(f"expected the command to fill {name}, at least {least} bytes, found {size or 'it empty'}")
 
 
 def _files(directory: Path) -> list[Path]:

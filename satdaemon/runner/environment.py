@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def job_environment(
     environment.update(dict.fromkeys(_THREADS, str(job.cores)))
     environment["TMPDIR"] = str(scratch)
     environment["PYTHONUNBUFFERED"] = "1"
-    if settings.parameters.software_path:
-        places = [*settings.parameters.software_path, environment.get("PATH", os.defpath)]
-        environment["PATH"] = os.pathsep.join(places)
+    # The site's programs first; behind all, where the command `satdaemon` is, for `satdaemon joblog`.
+    places = [*settings.parameters.software_path, environment.get("PATH", os.defpath), str(Path(sys.executable).parent)]
+    environment["PATH"] = os.pathsep.join(places)
     return environment

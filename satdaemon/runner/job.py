@@ -16,7 +16,7 @@ from satdaemon.db import Database, inputs, jobs
 from satdaemon.domain import Failure, Job, StageInput, StageResult, Usage
 from satdaemon.errors import MachineLost
 from satdaemon.joblog import EventReader, JobContext
-from satdaemon.processors.command import arguments, fields
+from satdaemon.processors.command import arguments, directory, fields, variables
 from satdaemon.runner.attempt import Attempt
 from satdaemon.runner.environment import job_environment
 from satdaemon.runner.launch import Child, GuardLost, start_builtin, start_program
@@ -135,8 +135,14 @@ class _Run:
         )
         if self.stage.processor == "builtin":
             return start_builtin(order)
-        argv = arguments(self.stage.command, fields(staged, self.attempt.input_path))
-        return start_program(replace(order, argv=argv))
+        values = fields(staged, self.attempt.input_path)
+        order = replace(
+            order,
+            argv=arguments(self.stage.command, values),
+            env={**order.env, **variables(self.stage, values)},
+            cwd=str(directory(self.stage, values)),
+        )
+        return start_program(order)
 
     def _watch(self, child: Child) -> tuple[str | None, Ended]:
         """Wait for the child's end; the reason where it was ended by an order."""

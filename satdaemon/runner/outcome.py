@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from satdaemon.config import StageSettings
@@ -26,6 +28,9 @@ from satdaemon.runner.order import Ended
 _TAIL_LINES = 20
 _OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
 _ALMOST_ALL = 0.8
+_SIGNALS = {number.value: number.name for number in signal.Signals}
+NOT_FOUND, NOT_RUN = 127, 126
+"""Return codes of a guard, as of a shell, where the program is not there, or is none."""
 
 
 def judge_builtin(job: StageInput, ended: Ended, result_path: Path, log: Path) -> StageResult | Failure:
@@ -52,16 +57,33 @@ def judge_command(
 ) -> StageResult | Failure:
     """The result of a site's program, or its failure by return code, signal and outputs."""
     if ended.killed_for is None and ended.return_code == 0:
+        if error is not None:
+            warnings = (*warnings, f"it said so, and ended with return code 0 all the same: {error.message}")
         try:
             return collect(job, settings, warnings)
         except SatDaemonError as problem:
             return _failure(problem, ended)
+    if error is None:
+        ended = _of_its_child(ended)
     if ended.killed_for is None and ended.return_code is not None:
-        message = error.message if error is not None else f"the command ended with return code {ended.return_code}"
+        message = error.message if error is not None else _what_it_means(ended.return_code, settings)
         kind = TransientError if ended.return_code == EX_TEMPFAIL else ProcessingError
         trace = error.traceback if error is not None and error.traceback else _tail(log)
         return _failure(kind(message), ended, trace)
     return _silent(job, ended, log, "the command was stopped")
+
+
+def _of_its_child(ended: Ended) -> Ended:
+    """A shell whose program was killed by signal N ends with 128 + N by itself: judged as that signal."""
+    number = (ended.return_code or 0) - 128
+    return replace(ended, return_code=None, signal=number) if number in _SIGNALS else ended
+
+
+def _what_it_means(return_code: int, settings: StageSettings) -> str:
+    program = shlex.split(settings.command)[0]
+    what = f": {program}, or what it starts,"
+    meaning = {NOT_FOUND: f"{what} was not found", NOT_RUN: f"{what} cannot be run"}.get(return_code, "")
+    return f"the command ended with return code {return_code}{meaning}"
 
 
 def stopped(reason: str, ended: Ended | None) -> Failure:
@@ -90,7 +112,7 @@ def _silent(job: StageInput, ended: Ended, log: Path, what: str) -> Failure:
     if ended.signal in _OUTSIDE:
         name = signal.Signals(ended.signal or 0).name
         return _failure(MachineLost(f"{what}: {name} came from outside"), ended, trace)
-    how = f"signal {ended.signal}" if ended.signal is not None else f"return code {ended.return_code}"
+    how = f"signal {_SIGNALS.get(ended.signal, ended.signal)}" if ended.signal is not None else f"return code {ended.return_code}"
     return _failure(ProcessingError(f"{what}: {how}"), ended, trace)
 
 

@@ -71,9 +71,11 @@ def playing(settings: Settings, kind: RowKind, stage: Stage, given: Mapping[str,
 
 
 def command_of(settings: Settings, stage: Stage) -> str | None:
-    """Program and arguments of a stage that a site's own program runs; None for a built-in one."""
+    """Program, arguments and variables of a stage that a site's own program runs; None for a built-in one."""
     section = settings.stage(stage)
-    return section.command if section.processor == "command" else None
+    if section.processor != "command":
+        return None
+    return f"{section.command} with {section.environment}" if section.environment else section.command
 
 
 def program_of(settings: Settings, stage: Stage, processors: Processors | None) -> tuple[str, str] | None:
