@@ -41,7 +41,8 @@ class Telling:
         """Tell that the daemon is down; return when that is sent, or after half a minute."""
         if not self._thread.is_alive():
             return
-        messages.daemon_down(self.database, why)
+        # Where that fails, the next start tells since when the daemon was gone.
+        self._attempt(lambda: messages.daemon_down(self.database, why))
         self._ended.set()
         self._thread.join(_LAST_S)
 

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from satdaemon.db import Database
-from satdaemon.messages import send
+from satdaemon.messages import send, watch
 from tasks.dispatch import plan_and_dispatch
 from tasks.prefect_api import prefect_client
 
@@ -23,6 +23,7 @@ def planner(config: str | None = None) -> State[Any]:
     database = Database(config)
     with prefect_client(database.settings) as client:
         done = plan_and_dispatch(database, client)
+    watch(database, late=False)
     send(database)
     if done is None:
         return Completed(name="AlreadyPlanning", message="another planner is at work")

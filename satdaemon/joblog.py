@@ -8,23 +8,26 @@ not started by the engine but names its job in the environment writes progress t
     with JobLogger() as log:
         log.progress(0.4, "unwrapping")
         log.warning("two islands could not be joined")
+
+Programs in other languages call `satdaemon joblog`, or append such a line themselves (docs/howto/own-processor.md).
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from traceback import format_exception
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from satdaemon.errors import RequestError
+
+if TYPE_CHECKING:
+    import logging
 
 ENV_JOB = "SATDAEMON_JOB_ID"
 ENV_ATTEMPT = "SATDAEMON_ATTEMPT"
@@ -94,6 +97,8 @@ class JobLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not (isinstance(error, SystemExit) and error.code in (0, None)):
+            from traceback import format_exception
+
             self.error(str(error) or type(error).__name__, traceback="".join(format_exception(error)))
 
     def progress(self, fraction: float, message: str = "") -> None:
@@ -135,6 +140,8 @@ class JobLogger:
             **details,
         }
         if self._echo is not None and level != "progress":
+            import logging
+
             self._echo.log(logging.getLevelNamesMapping()[level.upper()], message)
         if self.context.events is None:
             self._write_database(level, message, details)

@@ -48,9 +48,12 @@ def _newest(db: Store, days: float) -> dict[str, date]:
         or_(Frame.start_date.is_(None), Ifg.date >= Frame.start_date), or_(Frame.end_date.is_(None), Ifg.date <= Frame.end_date),
         or_(Frame.do_update, Frame.initial_last_date.is_(None), Ifg.date <= Frame.initial_last_date),
     )  # fmt: skip
+    # Not max(): this looks at a frame's dates from the newest on, and as a rule at one.
     last = (
-        select(func.max(Ifg.date))
+        select(Ifg.date)
         .where(Ifg.frame_id == Frame.id, Ifg.proc_status != int(ProcStatus.EXCLUDED), on_disk, wanted)
+        .order_by(Ifg.date.desc())
+        .limit(1)
         .correlate(Frame)
         .scalar_subquery()
     )
