@@ -292,11 +292,11 @@ def test_killed_between_sending_and_recording_it_sends_one_message_twice_and_los
     def before_answer() -> None:
         if len(receiver.got) == 2:
             second.set()
-            hold.wait(60)
+            hold.wait(200)
 
     receiver.before_answer = before_answer
     process = sender()  # type: ignore[operator]
-    assert second.wait(60), "the second message did not arrive"
+    assert second.wait(200), "the second message did not arrive"
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
     hold.set()
