@@ -104,7 +104,7 @@ def start_jobs(database: Database, frame_id: str, flying: set[int], ended: queue
         wait_s = seconds_until(states[job.id].not_before)
         if wait_s > 0.0:
             soonest_s = wait_s if soonest_s is None else min(soonest_s, wait_s)
-        elif len(flying) < limit:
+        elif len(flying) < limit or job.machine is not None:  # a machine that was granted is not left idle
             flying.add(job.id)
             submit(job).add_done_callback(lambda _, job_id=job.id: ended.put(job_id))
     return soonest_s

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from satdaemon.config import NetworkSettings, Settings
-from satdaemon.db import Database, Frame, daemon, frame_edit, frame_life, frame_settings, jobs, machines, rows
+from satdaemon.db import Database, Frame, daemon, frame_edit, frame_life, frame_settings, jobs, machines, resources, rows
 from satdaemon.db.frames import FrameReport
 from satdaemon.db.what_if import FrameChange, FramePlan, change_frame
 from satdaemon.errors import RequestError
@@ -201,6 +201,10 @@ class SatDaemonController:
     def set_machine_state(self, name: str, state: str, reason: str | None = None) -> None:
         """`enabled`; `draining` (running jobs end, none is added); or `quarantined`."""
         machines.set_state(self.database, name, state, who=self.who, reason=reason)
+
+    def forget_resources(self, stage: Stage | str | None = None) -> int:
+        """Forget what jobs of a stage, or all, were seen to cost; how many classes. They ask for what is configured again."""
+        return resources.forget(self.database, _stage(stage), who=self.who)
 
     def _command(self, word: str) -> None:
         self.database.write(lambda session: daemon.command(session, word, who=self.who))

@@ -167,6 +167,14 @@ class StageInput:
     polarisation: str = "vv"
     cores: int = 1
     memory_gb: float = 1.0
+    """What to plan the work by: the configured amount, or what was granted where that is more. The same for like jobs."""
+    memory_limit_gb: float | None = None
+    """Above it the job is stopped: what was granted, which is less than `memory_gb` where such jobs were seen to need less."""
+
+    @property
+    def granted_gb(self) -> float:
+        """Memory above which the job is stopped, GB."""
+        return self.memory_gb if self.memory_limit_gb is None else self.memory_limit_gb
 
     @property
     def key(self) -> str:
@@ -208,6 +216,7 @@ class StageInput:
             "polarisation": self.polarisation,
             "cores": self.cores,
             "memory_gb": self.memory_gb,
+            "memory_limit_gb": self.memory_limit_gb,
         }
 
     @classmethod
@@ -234,6 +243,7 @@ class StageInput:
             polarisation=value["polarisation"],
             cores=value["cores"],
             memory_gb=value["memory_gb"],
+            memory_limit_gb=value.get("memory_limit_gb"),
         )
 
 

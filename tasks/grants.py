@@ -103,7 +103,7 @@ class Grants:
         beaten = looked = 0.0
         heartbeat_s = self.database.settings.parameters.heartbeat_s
         while not self._end.is_set():
-            self._nudge.wait(_IDLE_S)
+            is_nudged = self._nudge.wait(_IDLE_S)
             self._nudge.clear()
             try:
                 now = time.monotonic()
@@ -114,7 +114,7 @@ class Grants:
                     looked = now
                     rows = self.database.query(RunningJob, frame_id=self.frame_id)
                     self.progress = {row.job_id: (row.progress or 0.0, row.message or "") for row in rows}
-                self._pass()
+                self._pass(is_nudged)
             except Exception:  # noqa: BLE001  (a database that restarts must not end the flow run; the claim decides)
                 get_logger("grants").warning("the database did not answer; tried again", exc_info=True)
                 self._end.wait(2.0)
@@ -125,12 +125,13 @@ class Grants:
             self.has_lost_claim = True
             self.withdraw()
 
-    def _pass(self) -> None:
+    def _pass(self, is_nudged: bool) -> None:
         with self._changed:
             ids = [job_id for job_id, state in self._waiting.items() if state is None]
         if not ids:
             return
-        jobs.grant_pass(self.database)
+        # A pass serves every frame: without news of our own, one a second for all flow processes is enough.
+        jobs.grant_pass(self.database, unless_within_s=0.0 if is_nudged else _IDLE_S)
         states = jobs.states(self.database, ids)
         with self._changed:
             for job_id, state in states.items():

@@ -65,7 +65,7 @@ def test_no_machine_is_over_committed_by_many_passes(database: Database, setting
     plan(database)
     code = (
         "import sys; from pathlib import Path; from databases import make_settings; from satdaemon.db import Database, jobs\n"
-        "db = Database(make_settings(Path(sys.argv[2]), sys.argv[1]))\n"
+        "db = Database(make_settings(Path(sys.argv[2]), sys.argv[1], lease_s=600.0))\n"
         "for _ in range(8): jobs.grant_pass(db)\n"
         "db.close()"
     )

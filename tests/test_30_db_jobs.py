@@ -324,7 +324,7 @@ def test_nothing_is_granted_to_machines_that_are_not_to_work(database: Database)
     machines.set_state(database, "large", "draining", who="ada", reason="new disk")
     machines.gone(database, "small")
     assert jobs.grant_pass(database) == []
-    reasons = {job.reason for job in database.query(PendingJob)}
+    reasons = {job.waits_for for job in database.query(PendingJob)}
     assert len(reasons) == 1 and "large (draining), small (not heard of) could hold it" in str(reasons.pop())
     machines.seen(database, "small")
     assert {g.machine for g in jobs.grant_pass(database)} == {"small"}
@@ -337,7 +337,7 @@ def test_a_job_that_fits_no_machine_says_so(database: Database) -> None:
     database.update(PendingJob, {"memory_gb": 64.0}, job_id=first)
     assert first not in {g.job_id for g in jobs.grant_pass(database)}
     (job,) = database.query(PendingJob, job_id=first)
-    assert job.reason == (
+    assert job.waits_for == (
         "needs 1 CPU cores, 64 GB of memory, 25 units of disk: no machine is so large "
         "(the largest, large, has 4 CPU cores, 16 GB of memory, 100 units of disk)"
     )

@@ -42,6 +42,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "points": ("points", "points_versions"),
     "up": ("services",),
     "simulate": ("simulate",),
+    "resources": ("resources",),
     "stale": ("stale",),
     "status": ("status",),
     "db": ("transfer",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ from satdaemon.cli.application import ConfigOption, JsonOption, app, make_consol
 from satdaemon.status import RowKind
 
 if TYPE_CHECKING:
-    from satdaemon.db import Database
+    from satdaemon.db import Database, RunningJob
     from satdaemon.db.summary import ReportRow
 
 _NAMES = {RowKind.MASTER: "master", RowKind.IFG: "dates", RowKind.RSAR_IFG: "pairs"}
@@ -65,7 +66,8 @@ def progress_table(database: Database, frame_id: str | None) -> Group:
     conditions = {} if frame_id is None else {"frame_id": frame_id}
     jobs = database.query(RunningJob, **conditions)
     lines = [
-        f"  {job.machine}: {job.stage} {_dates(job)}  {100 * (job.progress or 0):3.0f} %  {job.message or ''}" for job in jobs[:8]
+        f"  {job.machine}: {job.stage} {_dates(job)}  {100 * (job.progress or 0):3.0f} %{_left(job)}  {job.message or ''}"
+        for job in jobs[:8]
     ]
     return Group(table, *lines)
 
@@ -84,6 +86,14 @@ def reasons_table(rows: list[ReportRow]) -> Table:
         shown = f"pairs {', '.join(days[:3])}{f' and {len(days) - 3} more' if len(days) > 3 else ''}" if name == "pairs" else name
         table.add_row(shown, stage, state, reason)
     return table
+
+
+def _left(job: RunningJob) -> str:
+    """When it is predicted to end, where such jobs ran before."""
+    if job.predicted_s is None:
+        return ""
+    end = (job.started_utc or job.granted_utc) + timedelta(seconds=job.predicted_s)
+    return f", till about {end:%H:%M} UTC"
 
 
 def _dates(job: object) -> str:

@@ -52,7 +52,13 @@ class Parameters(Section):
     )
     retry_most_s: float = Field(3600.0, ge=0, le=86400, description="Longest wait between two tries, seconds.")
     reserve_after_s: float = Field(
-        600.0, ge=0, description="A job that fits nowhere for so many seconds gets a machine kept free for it."
+        600.0, ge=0, description="A job that fits nowhere while others pass it for so many seconds gets a machine kept free."
+    )
+    least_free_gb: float = Field(
+        2.0, ge=0, le=1e6, description="Disk space that jobs leave free at processing_path and data_path, GB."
+    )
+    learn_resources: bool = Field(
+        True, description="Ask for the memory that such jobs were seen to need, where that is less than configured."
     )
     log_days: float = Field(90.0, ge=1, le=36500, description="Days that the output of jobs is kept.")
     flow_concurrency: int = Field(

@@ -7,7 +7,7 @@ import shlex
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
@@ -20,9 +20,16 @@ class StageSettings(Section):
 
     cpu: float = Field(1.0, gt=0, le=1024, description="CPU cores that a job uses.")
     memory_gb: float = Field(
-        2.0, gt=0, le=4096, description="Most memory that a job uses, GB; above it the job is stopped."
+        2.0, gt=0, le=4096, description="Most memory that a job uses, GB: asked for until less is learned, and never exceeded."
+    )
+    memory_ceiling_gb: float = Field(
+        0.0, ge=0, le=4096, description="Most memory that a job asks for after running out of it, GB; 0: the largest machine's."
     )
     disk: float = Field(10.0, ge=0, le=100, description="Disk I/O that a job uses, units out of 100 a machine.")
+    space_gb: float = Field(
+        0.1, ge=0, le=1000, description="Disk space that a job writes, GB for each burst of its frame, until it is learned."
+    )
+    at_once: int = Field(0, ge=0, le=100000, description="Jobs of the stage at once, over all machines; 0: no limit.")
     time_limit_h: float = Field(12.0, gt=0, le=720, description="Hours after which a job is stuck and stopped.")
     tries: int = Field(3, ge=1, le=20, description="Times that a job is tried before it counts as failed.")
     processor: Literal["builtin", "command"] = Field("builtin", description="What runs the stage: builtin or command.")
@@ -71,6 +78,13 @@ class StageSettings(Section):
                 raise ValueError(f"file names below {{out}} in `outputs`, FILE or FILE:BYTES; got {wanted!r}")
         return self
 
+    @model_validator(mode="after")
+    def _ceiling_above(self) -> Self:
+        if 0 < self.memory_ceiling_gb < self.memory_gb:
+            least, got = self.memory_gb, self.memory_ceiling_gb
+            raise ValueError(f"memory_ceiling_gb: expected 0 or at least memory_gb = {least:g}, got {got:g}")
+        return self
+
     @property
     def resources(self) -> Resources:
         """What a job of this stage occupies."""
@@ -81,7 +95,15 @@ class DownloadSettings(StageSettings):
     """[DOWNLOAD]: fetching a date's product zips and choosing its orbit."""
 
     disk: float = Field(25.0, ge=0, le=100, description="Disk I/O that a job uses, units out of 100 a machine.")
+    space_gb: float = Field(
+        0.3, ge=0, le=1000, description="Disk space that a job writes, GB for each burst of its frame, until it is learned."
+    )
     archives: CommaList = Field(("local",), description="Archives in order of preference: local.")
+    archive_sessions: CommaList = Field(
+        (),
+        description="Downloads at once from an archive, over all machines: NAME N, comma separated (local 8, cdse 4); "
+        "one that is not named has no limit.",
+    )
     archive_path: OptionalPath = Field(
         None,
         description="Directory of the local archive, with product zips in any depth.",
@@ -94,6 +116,20 @@ class DownloadSettings(StageSettings):
     orbit_retry_s: float = Field(
         3600.0, ge=1, le=86400, description="Seconds until a date that waits for an orbit is looked at again."
     )
+
+    @field_validator("archive_sessions")
+    @classmethod
+    def _name_and_number(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            name, _, number = one.rpartition(" ")
+            if not name.strip() or not number.isdecimal() or int(number) < 1:
+                raise ValueError(f"the name of an archive and a number above 0, such as `cdse 4`; got {one!r}")
+        return value
+
+    @property
+    def sessions(self) -> dict[str, int]:
+        """Downloads at once by archive, where that is limited."""
+        return {name.strip(): int(number) for name, _, number in (one.rpartition(" ") for one in self.archive_sessions)}
 
 
 class SlcSettings(StageSettings):

@@ -65,7 +65,8 @@ def stage_input(db: Store, job_id: int, attempt: int, out_dir: Path) -> StageInp
             paths=_paths(db, out_dir),
             polarisation=db.settings.parameters.polarisation,
             cores=math.ceil(job.resources.cpu),
-            memory_gb=job.resources.memory_gb,
+            memory_gb=max(job.resources.memory_gb, db.settings.stage(job.stage).memory_gb),
+            memory_limit_gb=job.resources.memory_gb,
         )
 
 

@@ -18,7 +18,7 @@ def ledger_sql(postgresql: bool) -> str:
 
 def _next(step: Step) -> str:
     waits = (
-        "CASE WHEN q.held OR q.no_machine THEN coalesce(q.reason, 'held')"
+        "CASE WHEN q.held THEN coalesce(q.reason, 'held') WHEN q.no_machine THEN coalesce(q.waits_for, 'no machine can take it')"
         " WHEN q.not_before > {now} THEN coalesce(q.reason || '; ', '') || 'again after ' || {clock} || ' UTC' END"
     )
     needs = " ".join(f"WHEN NOT coalesce(({need.holds}), 1 = 0) THEN 'waits for ' || {need.otherwise}" for need in step.needs)
@@ -27,7 +27,9 @@ def _next(step: Step) -> str:
     reason = (
         f"CASE WHEN NOT ({step.switched_on}) THEN {_off(step)} {needs} WHEN {waits} IS NOT NULL THEN {waits}"
         " WHEN q.job_id IS NULL THEN 'the next plan queues it'"
-        f" WHEN {claimed} THEN 'waits for a machine' ELSE 'waits for a flow run of the frame' END"
+        " WHEN (SELECT d.command FROM daemon_tools d) <> 'run' THEN 'the daemon is paused'"
+        f" WHEN {claimed} THEN coalesce(q.waits_for, 'waits for a machine') || coalesce('; before: ' || q.reason, '')"
+        " ELSE 'waits for a flow run of the frame' END"
     )
     columns = (
         f"{_head(step)}, {state} AS state, {reason} AS reason, TRUE AS is_next, TRUE AS is_current,"

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from satdaemon.db import changes, prepared
 from satdaemon.db.arrays import among, array
 from satdaemon.db.clock import now_sql
-from satdaemon.db.needs import RANK
+from satdaemon.db.learned import asked_sql
 from satdaemon.db.prepared import FEW
 from satdaemon.db.queueing_few import one_statement
 from satdaemon.db.store import Store
@@ -105,7 +105,7 @@ class Queueing:
         return Queued(added, removed, ready, blocked, running)
 
     def _in_one_statement(self) -> Queued:
-        sql = one_statement(self._asked())
+        sql = one_statement(*asked_sql(self._db.settings, self._only("b.frame_id")))
         counts, dead = self._synchronise(sql)
         if not dead:
             return counts
@@ -169,30 +169,22 @@ class Queueing:
         if not self._run(sql):
             return 0
         now = now_sql(self._postgresql)
+        asked, known = asked_sql(self._db.settings, self._only("b.frame_id"))
         columns = (
             "job_id, place, frame_id, kind, row_id, stage, date1, date2, priority, stage_rank,"
-            " cpu, memory_gb, disk, attempt, tries, why, created_utc, not_before, waiting_since, held"
+            " cpu, memory_gb, disk, space_gb, predicted_s, size_class,"
+            " attempt, tries, why, created_utc, not_before, waiting_since, held"
         )
         added = self._run(
             f"INSERT INTO pending_jobs ({columns})"
             " SELECT k.job_id, 'pending', o.frame_id, o.kind, o.row_id, o.stage, o.date1, o.date2, o.priority, o.stage_rank,"
-            f" {self._asked()}, 0, 0, 'all it needs is done', {now}, {now}, {now}, FALSE"
-            f" FROM owed o JOIN job_keys k ON {same}"
+            f" {asked}, 0, 0, 'all it needs is done', {now}, {now}, {now}, FALSE"
+            f" FROM owed o JOIN job_keys k ON {same}{known}"
             f" WHERE k.place = 'pending' AND k.job_id > {int(newest)} ON CONFLICT DO NOTHING"
         )
         if self._postgresql and added > MANY:
             self._session.execute(text("ANALYZE job_keys, pending_jobs"))
         return added
-
-    def _asked(self) -> str:
-        """SQL: what each stage asks of its machine."""
-        asked = {stage: self._db.settings.stage(stage).resources for stage in RANK}
-        return ", ".join(
-            "CASE o.stage "
-            + " ".join(f"WHEN '{stage.value}' THEN {float(getattr(r, name))!r}" for stage, r in asked.items())
-            + " END"
-            for name in ("cpu", "memory_gb", "disk")
-        )
 
     def _only(self, column: str) -> str:
         return f" AND {among(self._postgresql, column, 'frames')}"

@@ -38,11 +38,11 @@ _DEAD = (
 )
 
 
-def one_statement(asked: str) -> str:
+def one_statement(asked: str, known: str) -> str:
     """The statement, with parameters `frames` and `changes`; one row of `added, removed, ready, blocked, running, dead`.
 
     `dead` are the ids of live jobs that are in neither table: forget them, and run it again. `asked` is the SQL of what
-    a stage asks of its machine, as three columns.
+    a job asks for, as six columns, and `known` what that joins (satdaemon.db.learned).
     """
     now = now_sql(True)
     keyed = (
@@ -52,10 +52,11 @@ def one_statement(asked: str) -> str:
     )
     added = (
         "added AS (INSERT INTO pending_jobs (job_id, place, frame_id, kind, row_id, stage, date1, date2, priority, stage_rank,"
-        " cpu, memory_gb, disk, attempt, tries, why, created_utc, not_before, waiting_since, held)"
+        " cpu, memory_gb, disk, space_gb, predicted_s, size_class,"
+        " attempt, tries, why, created_utc, not_before, waiting_since, held)"
         " SELECT k.job_id, 'pending', o.frame_id, o.kind, o.row_id, o.stage, o.date1, o.date2, o.priority, o.stage_rank,"
         f" {asked}, 0, 0, 'all it needs is done', {now}, {now}, {now}, FALSE FROM missing o JOIN keyed k ON {_SAME}"
-        " ON CONFLICT DO NOTHING RETURNING 1)"
+        f"{known} ON CONFLICT DO NOTHING RETURNING 1)"
     )
     counts = (
         "SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM removed), o.ready, o.blocked,"

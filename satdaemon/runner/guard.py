@@ -49,6 +49,7 @@ class Guard:
         self.peak_bytes = 0
         self.read_bytes = 0
         self.written_bytes = 0
+        self.kernel_kills = _kernel_kills()
 
     def run(self) -> None:
         """Start the program, watch it to its end, end what it left, tell the worker."""
@@ -77,6 +78,7 @@ class Guard:
             read_bytes=self.read_bytes,
             written_bytes=self.written_bytes,
             left_running=left,
+            kernel_kills=max(_kernel_kills() - self.kernel_kills, 0),
         )
         self._tell(ended.encode())
 
@@ -189,6 +191,15 @@ class Guard:
             self.control.sendall(line)
         except OSError:
             self._end("stopped")  # nobody listens any more
+
+
+def _kernel_kills() -> int:
+    """Processes of this machine that the kernel has killed so far for want of memory; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def _is_zombie(pid: int) -> bool:

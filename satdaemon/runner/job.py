@@ -128,7 +128,7 @@ class _Run:
             log_path=str(self.attempt.log),
             env=job_environment(self.settings, staged, context, self.attempt.scratch),
             cwd=str(self.attempt.out),
-            memory_gb=staged.memory_gb,
+            memory_gb=staged.granted_gb,
             time_limit_s=self.stage.time_limit_h * 3600,
             cores=staged.cores,
             input_path=str(self.attempt.input_path),

@@ -50,6 +50,8 @@ class Ended:
     written_bytes: int
     left_running: int = 0
     """Processes that the program had left behind; all were killed."""
+    kernel_kills: int = 0
+    """Processes that the kernel killed meanwhile because the machine, or the container, was out of memory."""
 
     def encode(self) -> bytes:
         """One line of JSON."""

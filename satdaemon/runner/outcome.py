@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 from dataclasses import replace
@@ -31,6 +32,10 @@ _ALMOST_ALL = 0.8
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 NOT_FOUND, NOT_RUN = 127, 126
 """Return codes of a guard, as of a shell, where the program is not there, or is none."""
+_KILLED_CHILD = 128 + signal.SIGKILL
+"""Return code of a shell whose program was killed."""
+_NO_MEMORY = re.compile(r"\bMemoryError\b|std::bad_alloc|[Cc]annot allocate memory|[Uu]nable to allocate|[Oo]ut of memory")
+"""What programs say last when memory is lacking."""
 
 
 def judge_builtin(job: StageInput, ended: Ended, result_path: Path, log: Path) -> StageResult | Failure:
@@ -67,6 +72,8 @@ def judge_command(
         ended = _of_its_child(ended)
     if ended.killed_for is None and ended.return_code is not None:
         message = error.message if error is not None else _what_it_means(ended.return_code, settings)
+        if why := _out_of_memory(ended, log):
+            return _failure(OutOfMemory(f"{message}: {why}"), ended, _tail(log))
         kind = TransientError if ended.return_code == EX_TEMPFAIL else ProcessingError
         trace = error.traceback if error is not None and error.traceback else _tail(log)
         return _failure(kind(message), ended, trace)
@@ -100,20 +107,33 @@ def _silent(job: StageInput, ended: Ended, log: Path, what: str) -> Failure:
     if ended.killed_for == "memory":
         return _failure(
             OutOfMemory(
-                f"the job was stopped: expected at most {job.memory_gb:g} GB of memory, got {ended.peak_memory_gb:.2f} GB"
+                f"the job was stopped: expected at most {job.granted_gb:g} GB of memory, got {ended.peak_memory_gb:.2f} GB"
             ),
             ended,
             trace,
         )
     if ended.killed_for == "time":
         return _failure(TimeLimit(f"the job was stopped after {ended.wall_s / 3600:.2f} h, its time limit"), ended, trace)
-    if ended.signal == signal.SIGKILL and ended.peak_memory_gb > _ALMOST_ALL * job.memory_gb:
-        return _failure(OutOfMemory(f"{what}: killed near its memory limit of {job.memory_gb:g} GB"), ended, trace)
+    if ended.signal == signal.SIGKILL and ended.peak_memory_gb > _ALMOST_ALL * job.granted_gb:
+        return _failure(OutOfMemory(f"{what}: killed near its memory limit of {job.granted_gb:g} GB"), ended, trace)
+    if why := _out_of_memory(ended, log):
+        return _failure(OutOfMemory(f"{what}: {why}"), ended, trace)
     if ended.signal in _OUTSIDE:
         name = signal.Signals(ended.signal or 0).name
         return _failure(MachineLost(f"{what}: {name} came from outside"), ended, trace)
     how = f"signal {_SIGNALS.get(ended.signal, ended.signal)}" if ended.signal is not None else f"return code {ended.return_code}"
     return _failure(ProcessingError(f"{what}: {how}"), ended, trace)
+
+
+def _out_of_memory(ended: Ended, log: Path) -> str:
+    """How it is known that memory was lacking, though nobody stopped the job for it; empty where nothing says so."""
+    killed = ended.signal == signal.SIGKILL or ended.return_code == _KILLED_CHILD
+    if killed and ended.kernel_kills:
+        return f"the kernel killed it, as the machine was out of memory ({ended.peak_memory_gb:.2f} GB at most)"
+    if ended.return_code == 0 or ended.signal in _OUTSIDE:
+        return ""
+    said = next((line.strip() for line in reversed(_tail(log).splitlines()) if _NO_MEMORY.search(line)), "")
+    return f"it could not get more memory: {said[:200]}" if said else ""
 
 
 def _failure(error: SatDaemonError, ended: Ended | None, trace: str = "") -> Failure:

@@ -97,7 +97,8 @@ def _again(session: Session, failed: FailedJob, who: str) -> int:
     key = {name: getattr(failed, name) for name in ("job_id", "kind", "row_id", "stage")}
     if insert_ignore(session, JobKey, key):
         same = ("job_id", "frame_id", "kind", "row_id", "stage", "date1", "date2", "priority", "stage_rank", "cpu", "memory_gb")
-        values: dict[str, Any] = {name: getattr(failed, name) for name in (*same, "disk", "attempt", "why", "created_utc")}
+        asked = ("disk", "space_gb", "predicted_s", "size_class", "archive")
+        values: dict[str, Any] = {name: getattr(failed, name) for name in (*same, *asked, "attempt", "why", "created_utc")}
         session.add(PendingJob(**values, tries=0, held=False, not_before=now_utc(), waiting_since=now_utc()))
     of_job(session, "retried", failed, who=who)
     session.delete(failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from satdaemon.db import products
+from satdaemon.db import learned, products
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
 from satdaemon.db.jobs.moves import Outcome, end_unfinished, forget, locked, same_work
@@ -68,6 +68,7 @@ def finish(
         session.execute(delete(FailedJob).where(*same_work(FailedJob, job)))
         of_job(session, FINISHED, job, message="; ".join(warnings) or None, usage=usage)
         forget(session, job)
+        learned.learn(db, session, job, usage, 0 if measured is None else measured.bytes)
         return True
 
     return db.write(work)

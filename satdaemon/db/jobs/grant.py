@@ -1,34 +1,40 @@
 """The grant pass: pending jobs meet machines, in priority order, by best fit, one pass at a time.
 
 What is free is counted from running_jobs and machines in the same transaction that moves the jobs, so that
-no set of callers can give a machine more than it has.
+no set of callers can give a machine more than it has. Which job goes where is worked out in packing.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Float, Select, and_, case, delete, extract, func, or_, select, text, update
+from sqlalchemy import and_, delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from satdaemon.db.clock import now_utc
+from satdaemon.db import learned
+from satdaemon.db.arrays import among, array
+from satdaemon.db.clock import now_sql, now_utc
 from satdaemon.db.events import of_job
-from satdaemon.db.jobs.packing import Ask, Shelf, pack
+from satdaemon.db.jobs.budgets import Draws, Volume, budgets, volumes
+from satdaemon.db.jobs.candidates import Candidate, Running, any_candidate, candidates, name_archives, running, shelves
+from satdaemon.db.jobs.packing import Ask, Packing, pack
 from satdaemon.db.jobs.queue import to_job
-from satdaemon.db.models import MODEL_OF, DaemonTools, FrameRun, JobKey, Machine, PendingJob, RunningJob, stage_id
+from satdaemon.db.jobs.rescue import is_lost, rescue
+from satdaemon.db.jobs.reservation import Need
+from satdaemon.db.models import MODEL_OF, DaemonTools, JobKey, PendingJob, RunningJob, stage_id
 from satdaemon.db.models.jobs import RUNNING, SCHEDULED
 from satdaemon.db.rows import sources
 from satdaemon.db.store import Store
 from satdaemon.domain import Job
 from satdaemon.status import ProcStatus, RowKind, Stage
 
-MOST = 5000
-"""Pending jobs that one pass looks at."""
 _GRANT_LOCK = 7_310_003
+_PASSED = 100
+"""Jobs that one pass writes down as passed over."""
 _WORK = (
     "job_id", "frame_id", "kind", "row_id", "stage", "date1", "date2", "priority", "stage_rank", "cpu", "memory_gb",
-    "disk", "tries", "why", "created_utc",
+    "disk", "space_gb", "predicted_s", "size_class", "archive", "tries", "why", "created_utc",
 )  # fmt: skip
 
 
@@ -46,73 +52,84 @@ class Grant:
         object.__setattr__(self, "attempt", self.job.attempt)
 
 
-def grant_pass(db: Store) -> list[Grant]:
-    """Give machines to pending jobs of claimed frames. Empty where another pass is under way, or nothing fits."""
+def grant_pass(db: Store, *, unless_within_s: float = 0.0) -> list[Grant]:
+    """Give machines to pending jobs of claimed frames. Empty where another pass is under way, or nothing fits.
+
+    Leases that were lost are put back first. `unless_within_s`: do nothing where somebody else's pass is not older.
+    """
     with db.read_scope() as session:
-        if session.scalar(_grantable(db).with_only_columns(PendingJob.job_id).limit(1)) is None:
+        if unless_within_s > 0.0 and _is_recent(session, unless_within_s):
             return []
-    return db.write(lambda session: _pass(db, session))
+        has_lost, is_wanted = bool(session.scalar(select(is_lost(db)))), any_candidate(db, session)
+    if has_lost:
+        rescue(db)
+    elif not is_wanted:
+        return []
+    volume_of = volumes(db.settings)
+    return db.write(lambda session: _pass(db, session, volume_of))
 
 
-def _pass(db: Store, session: Session) -> list[Grant]:
+def _is_recent(session: Session, seconds: float) -> bool:
+    return session.scalar(select(DaemonTools.id).where(DaemonTools.last_grants_utc > now_utc(-seconds))) is not None
+
+
+def _pass(db: Store, session: Session, volume_of: Mapping[Stage, Volume]) -> list[Grant]:
     if db.on_postgresql and not session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_GRANT_LOCK})")):
         return []
     if session.scalar(select(DaemonTools.command)) != SCHEDULED:
         return []
-    shelves = _shelves(db, session)
-    ordered = _grantable(db).order_by(PendingJob.priority.desc(), PendingJob.stage_rank.desc(), PendingJob.job_id)
-    asked = (PendingJob.job_id, PendingJob.cpu, PendingJob.memory_gb, PendingJob.disk, PendingJob.reason, PendingJob.no_machine)
-    rows = session.execute(ordered.with_only_columns(*asked, _age_s(db, PendingJob.waiting_since)).limit(MOST)).all()
-    asks = [Ask(job_id, (cpu, memory_gb, disk), float(waited or 0.0)) for job_id, cpu, memory_gb, disk, _, _, waited in rows]
-    packed = pack(asks, shelves, reserve_after_s=db.settings.parameters.reserve_after_s)
-    _explain(session, {row[0]: (row[4], row[5]) for row in rows}, packed.reasons)
-    return _give(session, dict(packed.given))
-
-
-def _explain(session: Session, known: dict[int, tuple[str | None, bool]], reasons: dict[int, str]) -> None:
-    """Write down which jobs no machine can take, and take it back where that has passed."""
-    jobs_of: dict[str | None, list[int]] = {}
-    for job_id, (reason, no_machine) in known.items():
-        why = reasons.get(job_id)
-        if (why is not None and (reason, no_machine) != (why, True)) or (why is None and no_machine):
-            jobs_of.setdefault(why, []).append(job_id)
-    for why, job_ids in jobs_of.items():
-        values = {"reason": why, "no_machine": why is not None}
-        session.execute(update(PendingJob).where(PendingJob.job_id.in_(job_ids)).values(**values))
-
-
-def _grantable(db: Store) -> Select[PendingJob]:
-    live = FrameRun.heartbeat_utc >= now_utc(-db.settings.parameters.lease_s)
-    return (
-        select(PendingJob)
-        .join(FrameRun, and_(FrameRun.frame_id == PendingJob.frame_id, live))
-        .where(PendingJob.held.is_(False), PendingJob.not_before <= now_utc())
+    live = running(db, session)
+    found = candidates(db, session)
+    common = budgets(db.settings, volume_of, live)
+    packed = pack(
+        _asks(db, session, found, Draws(common, volume_of)),
+        shelves(db, session, live),
+        reserve_after_s=db.settings.parameters.reserve_after_s,
+        budgets=common,
+        holds=_holds(live),
     )
+    _explain(db, session, found, packed)
+    granted = _give(session, dict(packed.given))
+    session.execute(update(DaemonTools).values(last_grants_utc=now_utc()))
+    return granted
 
 
-def _age_s(db: Store, column: Any) -> Any:
-    if db.on_postgresql:
-        return extract("epoch", now_utc() - column)
-    return (func.julianday(now_utc(), type_=Float) - func.julianday(column, type_=Float)) * 86400.0
-
-
-def _shelves(db: Store, session: Session) -> list[Shelf]:
-    """Machines with what is free on them. One that used to be heard of, and is not now, takes nothing."""
-    used = {
-        name: amounts
-        for name, *amounts in session.execute(
-            select(RunningJob.machine, func.sum(RunningJob.cpu), func.sum(RunningJob.memory_gb), func.sum(RunningJob.disk))
-            .group_by(RunningJob.machine)
+def _asks(db: Store, session: Session, found: list[Candidate], draws: Draws) -> list[Ask]:
+    archives = name_archives(db, session, found) if db.settings.download.sessions else {}
+    return [
+        Ask(
+            c.job_id, (c.cpu, c.memory_gb, c.disk), c.priority, c.frame_id, c.stage_rank, c.passed_s, c.predicted_s,
+            draws.of(c.stage, c.space_gb, archives.get(c.job_id)),
         )
-    }  # fmt: skip
-    heard = or_(Machine.last_seen_utc.is_(None), Machine.last_seen_utc >= now_utc(-db.settings.parameters.lease_s))
-    shelves = []
-    for machine, alive in session.execute(select(Machine, case((heard, 1), else_=0)).order_by(Machine.name)):
-        size = (machine.cpu, machine.memory_gb, machine.disk)
-        taken = used.get(machine.name, (0.0, 0.0, 0.0))
-        closed = machine.state if machine.state != "enabled" else "" if alive else "not heard of"
-        shelves.append(Shelf(machine.name, size, [s - float(t) for s, t in zip(size, taken, strict=True)], closed))
-    return shelves
+        for c in found
+    ]  # fmt: skip
+
+
+def _holds(live: Iterable[Running]) -> dict[str, Need]:
+    """What each frame holds on all machines together."""
+    found: dict[str, Need] = {}
+    for job in live:
+        cpu, memory_gb, disk = found.get(job.frame_id, (0.0, 0.0, 0.0))
+        found[job.frame_id] = (cpu + job.need[0], memory_gb + job.need[1], disk + job.need[2])
+    return found
+
+
+def _explain(db: Store, session: Session, found: list[Candidate], packed: Packing) -> None:
+    """Write down why jobs wait, and take it back where that has passed; and who was passed over."""
+    jobs_of: dict[tuple[str | None, bool], list[int]] = {}
+    given = {job_id for job_id, _ in packed.given}
+    for c in found:
+        stuck, waits = packed.stuck.get(c.job_id), packed.waits.get(c.job_id)
+        is_as_it_was = (stuck or waits) == c.waits_for and (stuck is not None) == c.no_machine
+        if not is_as_it_was and c.job_id not in given:
+            jobs_of.setdefault((stuck or waits, stuck is not None), []).append(c.job_id)
+    chosen = among(db.on_postgresql, "job_id", "jobs")
+    for (why, is_stuck), job_ids in jobs_of.items():
+        sql = f"UPDATE pending_jobs SET waits_for = :why, no_machine = :stuck WHERE {chosen}"
+        session.execute(text(sql), {"why": why, "stuck": is_stuck, "jobs": array(db.on_postgresql, job_ids)})
+    if packed.passed:
+        sql = f"UPDATE pending_jobs SET passed_over_utc = {now_sql(db.on_postgresql)} WHERE {chosen}"
+        session.execute(text(sql), {"jobs": array(db.on_postgresql, packed.passed[:_PASSED])})
 
 
 def _give(session: Session, machine_of: dict[int, str]) -> list[Grant]:
@@ -126,6 +143,7 @@ def _give(session: Session, machine_of: dict[int, str]) -> list[Grant]:
     session.execute(delete(JobKey).where(JobKey.job_id.in_(jobs.keys() - wanted)))
     session.execute(update(JobKey).where(JobKey.job_id.in_(wanted)).values(place=RUNNING))
     now = session.execute(select(now_utc())).scalar_one()
+    predicted_s = learned.predicted_s(session, jobs.values(), machine_of)
     given: list[RunningJob] = []
     for job_id, machine in machine_of.items():
         job = jobs.get(job_id)
@@ -135,6 +153,7 @@ def _give(session: Session, machine_of: dict[int, str]) -> list[Grant]:
             of_job(session, "unwanted", job, message="its row went another way since it was queued")
             continue
         work = {name: getattr(job, name) for name in _WORK}
+        work["predicted_s"] = predicted_s.get(job_id, job.predicted_s)
         given.append(
             RunningJob(**work, attempt=job.attempt + 1, machine=machine, progress=0.0, granted_utc=now, heartbeat_utc=now)
         )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from satdaemon.db import learned
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
 from satdaemon.db.messages import occasions
-from satdaemon.db.models import FailedJob, JobKey, Machine, PendingJob, RunningJob
+from satdaemon.db.models import FailedJob, JobKey, PendingJob, RunningJob
 from satdaemon.db.models.jobs import PENDING
 from satdaemon.db.models.rows import stage_id
 from satdaemon.db.rows import move, network_due
@@ -22,8 +23,6 @@ from satdaemon.domain import Failure, Usage
 from satdaemon.errors import Cancelled, Disposition, NotReady, OutOfMemory
 from satdaemon.status import ProcStatus, RowKind, Stage
 
-MEMORY_FACTOR = 1.5
-"""What a job that ran out of memory asks for next, times what it had."""
 NEVER_BEGAN = 10
 """A job that is granted so many times its tries, and never begins, has failed."""
 _WORK = (
@@ -37,6 +36,10 @@ _WORK = (
     "stage_rank",
     "cpu",
     "disk",
+    "space_gb",
+    "predicted_s",
+    "size_class",
+    "archive",
     "attempt",
     "created_utc",
 )
@@ -74,10 +77,10 @@ def end_unfinished(db: Store, session: Session, job: RunningJob, failure: Failur
             return Outcome("excluded", reason=failure.message)
         case Disposition.WAIT:
             return _wait(session, job, failure, usage)
-        case Disposition.RETRY if not _last_try(db, job):
+        case Disposition.RETRY if not _last_try(db, job, failure):
             return _retry(db, session, job, failure, usage)
         case _:
-            return _failed(session, job, failure, usage)
+            return _failed(db, session, job, failure, usage)
 
 
 def forget(session: Session, job: RunningJob) -> None:
@@ -86,11 +89,17 @@ def forget(session: Session, job: RunningJob) -> None:
     session.execute(delete(JobKey).where(JobKey.job_id == job.job_id))
 
 
-def _last_try(db: Store, job: RunningJob) -> bool:
+def _last_try(db: Store, job: RunningJob, failure: Failure) -> bool:
     tries = db.settings.stage(Stage(job.stage)).tries
     if job.started_utc is None:
         return job.attempt >= NEVER_BEGAN * tries
-    return job.tries + 1 >= tries
+    return job.tries + 1 - _was_misjudged(db, job, failure) >= tries
+
+
+def _was_misjudged(db: Store, job: RunningJob, failure: Failure) -> bool:
+    """It ran out of less memory than is configured: what was learned did not hold for it, which costs it no try."""
+    is_less = job.memory_gb < db.settings.stage(Stage(job.stage)).memory_gb
+    return is_less and job.started_utc is not None and failure.error_class == OutOfMemory.__name__
 
 
 def _retry(db: Store, session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
@@ -98,8 +107,8 @@ def _retry(db: Store, session: Session, job: RunningJob, failure: Failure, usage
     tries = job.tries + (job.started_utc is not None)
     memory_gb = job.memory_gb
     if failure.error_class == OutOfMemory.__name__:
-        most = session.scalar(select(func.max(Machine.memory_gb))) or memory_gb
-        memory_gb = max(memory_gb, min(memory_gb * MEMORY_FACTOR, most))
+        memory_gb = learned.more_memory(db, session, job)
+        tries -= _was_misjudged(db, job, failure)
     parameters = db.settings.parameters
     delay_s = min(parameters.retry_first_s * 2.0 ** max(tries - 1, 0), parameters.retry_most_s)
     reason = f"{failure.error_class}: {failure.message}; tried {tries} of {db.settings.stage(Stage(job.stage)).tries} times"
@@ -121,14 +130,16 @@ def _wait(session: Session, job: RunningJob, failure: Failure, usage: Usage) -> 
     return Outcome("waiting", at, failure.message)
 
 
-def _failed(session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
+def _failed(db: Store, session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
     reason = f"{failure.error_class}: {failure.message}"
+    is_oom = failure.error_class == OutOfMemory.__name__
+    memory_gb = learned.more_memory(db, session, job) if is_oom else job.memory_gb
     session.execute(delete(FailedJob).where(*same_work(FailedJob, job)))
     session.add(
         FailedJob(
             job_id=job.job_id,
             **{name: getattr(job, name) for name in (*_WORK, *_LEASE)},
-            memory_gb=job.memory_gb,
+            memory_gb=memory_gb,
             tries=job.tries + 1,
             why=job.why,
             flow_run_id=job.flow_run_id,

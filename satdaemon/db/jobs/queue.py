@@ -115,7 +115,8 @@ def states(db: Store, job_ids: Collection[int]) -> dict[int, JobState]:
             reason = f"{failed.error_class}: {failed.message}"
             found[failed.job_id] = JobState("failed", failed.attempt, failed.machine, reason=reason)
         for p in session.scalars(select(PendingJob).where(PendingJob.job_id.in_(wanted))):
-            found[p.job_id] = JobState("pending", p.attempt, not_before=p.not_before, reason=p.reason, held=p.held)
+            why = p.reason if p.held else p.waits_for or p.reason
+            found[p.job_id] = JobState("pending", p.attempt, not_before=p.not_before, reason=why, held=p.held)
         for r in session.scalars(select(RunningJob).where(RunningJob.job_id.in_(wanted))):
             found[r.job_id] = JobState("granted" if r.started_utc is None else "running", r.attempt, r.machine, reason=r.message)
     return found

@@ -23,6 +23,7 @@ from satdaemon.db.models.jobs import (
     PendingJob,
     RunningJob,
 )
+from satdaemon.db.models.learned import LearnedCost
 from satdaemon.db.models.ledger import LEDGER
 from satdaemon.db.models.messages import Condition, Message, MessageTarget
 from satdaemon.db.models.points import DeletedFrame, Point, PointSeries, PointsVersion
@@ -59,6 +60,7 @@ __all__ = [
     "JobEvent",
     "JobKey",
     "JudgedFrame",
+    "LearnedCost",
     "Machine",
     "Master",
     "MasterProcStage",

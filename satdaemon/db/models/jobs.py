@@ -66,6 +66,14 @@ class _Work:
     cpu: Mapped[float]
     memory_gb: Mapped[float]
     disk: Mapped[float]
+    space_gb: Mapped[float] = mapped_column(
+        default=0.0, server_default=text("0"), comment="Predicted to be written, product and scratch."
+    )
+    predicted_s: Mapped[float | None] = mapped_column(comment="How long it is predicted to run.")
+    size_class: Mapped[int] = mapped_column(
+        SmallInteger, default=0, server_default=text("0"), comment="Of its frame, by number of bursts: what it is compared with."
+    )
+    archive: Mapped[str | None] = mapped_column(String(60), comment="A download's archive, once somebody asked.")
     attempt: Mapped[int] = mapped_column(default=0, comment="Grants so far; with job_id the fence of every write.")
     tries: Mapped[int] = mapped_column(default=0, comment="Attempts so far that ended with an error.")
     why: Mapped[str | None] = mapped_column(Text, comment="Why the planner owes it.")
@@ -86,7 +94,7 @@ class PendingJob(_Work, Base):
     __table_args__ = (
         *_live(PENDING),
         Index("ix_pending_jobs_order", text("priority DESC"), text("stage_rank DESC"), "job_id"),
-        Index("ix_pending_jobs_frame_id", "frame_id"),
+        Index("ix_pending_jobs_frame_id_order", "frame_id", text("stage_rank DESC"), "job_id"),
     )
 
     job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -95,9 +103,11 @@ class PendingJob(_Work, Base):
     waiting_since: Mapped[datetime] = mapped_column(UtcDateTime, comment="Since when it could have been granted.")
     held: Mapped[bool] = mapped_column(default=False, comment="Cancelled by a person: stays until released or unwanted.")
     no_machine: Mapped[bool] = mapped_column(
-        default=False, server_default=text("false"), comment="No machine can take it as they are now; `reason` says why."
+        default=False, server_default=text("false"), comment="It cannot go as things are: no machine is large enough, or no disk."
     )
-    reason: Mapped[str | None] = mapped_column(Text, comment="Why it is not granted: waits, held, too big.")
+    reason: Mapped[str | None] = mapped_column(Text, comment="Why it is in the queue again: failed, waits, held.")
+    waits_for: Mapped[str | None] = mapped_column(Text, comment="What it lacks, by the last grant pass; empty: free machines.")
+    passed_over_utc: Mapped[Time] = mapped_column(comment="Since when others pass it, as it fits nowhere.")
 
 
 class _Lease:
@@ -244,6 +254,7 @@ class DaemonTools(Base):
     changed_what: Mapped[str | None] = mapped_column(Text)
     last_plan_utc: Mapped[Time]
     last_plan_s: Mapped[float | None]
+    last_grants_utc: Mapped[Time] = mapped_column(comment="The last grant pass.")
     everything_utc: Mapped[Time] = mapped_column(comment="When the planner last looked at every frame.")
     outside_digest: Mapped[str | None] = mapped_column(String(64), comment="What counts beside the database, at the last plan.")
     initial_stack: Mapped[int] = mapped_column(
