@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from deployments.deploy import deploy
 from satdaemon.config import Settings
+from satdaemon.control import operator_name
 from satdaemon.db import Database, FrameRun, RunningJob, daemon, jobs, planning, runs
 from satdaemon.processors.registry import versions
 from tasks.dispatch import plan_and_dispatch, update_dates
 from tasks.prefect_api import live_frame_runs, prefect_client
-
-POWER_DOWN = "power_down"
 
 
 class Dispatching:
@@ -24,13 +23,9 @@ class Dispatching:
 
     def resume(self) -> None:
         """Starting the system again takes a power down back."""
-        if daemon.read(self.database).command == POWER_DOWN:
+        if daemon.read(self.database).command == daemon.POWER_DOWN:
             with self.database.session_scope() as session:
-                daemon.command(session, "run", who="up")
-
-    def is_powered_down(self) -> bool:
-        """True where the system was asked to end, and the last job has."""
-        return daemon.read(self.database).command == POWER_DOWN and not self.database.query(RunningJob)
+                daemon.command(session, daemon.SCHEDULED, who=operator_name())
 
     def plan(self) -> None:
         """A first plan, while the Prefect server is still starting."""

@@ -17,6 +17,7 @@ from prefect.workers.process import ProcessWorker
 
 from deployments.services import is_healthy
 from satdaemon.config import Settings, load
+from satdaemon.machines.patience import wait_for
 
 FLOWS_GRACE_S = 12.0
 
@@ -26,10 +27,9 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    while not await asyncio.to_thread(is_healthy, settings):
-        if stop.is_set():
-            return
-        await asyncio.sleep(0.3)
+    server = f"the Prefect server at {settings.parameters.prefect_api}"
+    if not await wait_for(server, lambda: is_healthy(settings), stop, "flows"):
+        return
     worker = ProcessWorker(
         work_pool_name=settings.parameters.work_pool,
         name=f"flows on {socket.gethostname()}",

@@ -36,10 +36,19 @@ def prefect_environment(settings: Settings) -> Mapping[str, str]:
 
 
 def prefect_server(settings: Settings) -> Service:
-    """The Prefect server on SQLite."""
+    """The Prefect server, on SQLite or on the PostgreSQL that `prefect_database` names."""
     place = urlsplit(settings.parameters.prefect_api)
     argv = ("-m", "prefect", "server", "start", "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 4200))
-    return _service(settings, "prefect", argv)
+    service = _service(settings, "prefect", argv)
+    if settings.parameters.prefect_database is not None:
+        # Of the server alone: the URL may hold a password.
+        service.env = {**service.env, "PREFECT_SERVER_DATABASE_CONNECTION_URL": settings.parameters.prefect_database}
+    return service
+
+
+def prefect_database(settings: Settings) -> str:
+    """The kind of database that the Prefect server keeps its runs in."""
+    return "SQLite" if settings.parameters.prefect_database is None else "PostgreSQL"
 
 
 def dask_scheduler(settings: Settings) -> Service:
@@ -70,8 +79,9 @@ def dask_worker(settings: Settings, machine: Machine, forks: Path | None = None)
 
 def process_worker(settings: Settings) -> Service:
     """Prefect's process worker, in which the flow runs live. They end with it."""
-    argv = ("-m", "deployments.process_worker", "-d", str(settings.source))
-    return _service(settings, "flows", argv)
+    service = _service(settings, "flows", ("-m", "deployments.process_worker", "-d", str(settings.source)))
+    service.grace_s = 25.0  # flow runs give their jobs back first
+    return service
 
 
 def _service(settings: Settings, name: str, argv: tuple[str, ...]) -> Service:
@@ -109,6 +119,6 @@ def is_healthy(settings: Settings) -> bool:
         return False
 
 
-def log_tail(path: Path, lines: int = 15) -> str:
+def log_tail(path: Path | None, lines: int = 15) -> str:
     """The last lines of a service's log."""
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path is not None and path.exists() else ""

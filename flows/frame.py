@@ -51,7 +51,7 @@ def process_frame(frame_id: str, config: str | None = None) -> State[Any]:
         if not mine:
             return held_state(database, frame_id)
         with Grants(database, frame_id, holder) as grants:
-            current_cluster().connect(database.settings.parameters.dask_scheduler)
+            current_cluster().connect(database.settings)
             did_something = run_all(database, frame_id, grants)
     state = end_state(database, frame_id)
     if did_something and state.name == "Completed":

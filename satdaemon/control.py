@@ -190,13 +190,18 @@ class SatDaemonController:
         """Launch jobs again, after `pause` or `power_down_daemon`."""
         self._command("run")
 
-    def power_down_daemon(self) -> int:
-        """Cancel all pending jobs and launch nothing more; running jobs complete. How many were cancelled.
+    def power_down_daemon(self, now: bool = False) -> int:
+        """Cancel all pending jobs and launch nothing more; running jobs complete, or with `now` are stopped. How many were.
 
-        Nothing is lost: after `resume` the planner lists what is owed again.
+        Then the daemon stops in order (docs/howto/operate.md). Nothing is lost: after `resume`, or when the system is
+        started again, the planner lists what is owed again.
         """
         self._command("power_down")
-        return jobs.cancel(self.database, who=self.who, reason="power down", hold=False, running=False)
+        return jobs.cancel(self.database, who=self.who, reason="power down", hold=False, running=_flag(now))
+
+    def replan(self) -> None:
+        """Have the planner make its list of jobs again, now."""
+        self.database.write(lambda session: daemon.changed(session, who=self.who, what="plan asked for"))
 
     def set_machine_state(self, name: str, state: str, reason: str | None = None) -> None:
         """`enabled`; `draining` (running jobs end, none is added); or `quarantined`."""

@@ -26,8 +26,10 @@ from prefect.task_engine import run_task_sync
 from prefect.tasks import Task
 from prefect_dask import DaskTaskRunner
 
+from satdaemon.config import Settings
 from satdaemon.errors import MachineLost
 from satdaemon.machines.cluster import worker_address
+from satdaemon.machines.security import dask_security
 from tasks.stop import Stopped
 
 _POLL_S = 0.5
@@ -64,9 +66,10 @@ class ClusterTaskRunner(DaskTaskRunner):
             self._threads = None
         super().__exit__(*args)
 
-    def connect(self, address: str) -> None:
-        """Connect to the scheduler at `address` now. OSError where it does not answer."""
-        self.address = address
+    def connect(self, settings: Settings) -> None:
+        """Connect to the configured scheduler now. OSError where it does not answer."""
+        self.address = settings.parameters.dask_scheduler
+        self.client_kwargs["security"] = dask_security(settings)
         _ = self.client
 
     def cancel_all(self) -> None:

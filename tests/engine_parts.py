@@ -78,7 +78,7 @@ def make_settings(
         "heartbeat_s": 0.5,
         "lease_s": 5,
         "prefect_api": f"http://127.0.0.1:{prefect_port or free_port('127.0.0.1')}/api",
-        "dask_scheduler": f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
+        "dask_scheduler": f"{'tls' if 'dask_ca' in parameters else 'tcp'}://127.0.0.1:{free_port('127.0.0.1')}",
         **parameters,
     }
     lines = ["[PARAMETERS]", *(f"{key} = {value}" for key, value in keys.items())]

@@ -10,7 +10,7 @@ import pytest
 
 SYSTEM = "system"
 _SYSTEM_FIXTURES = frozenset({"prefect_service", "prefect_port", "killed_demo"})
-_SYSTEM_MODULES = frozenset({"test_80_demo"})
+_SYSTEM_MODULES = frozenset({"test_70_up", "test_70_only", "test_80_demo"})
 
 
 def group_of(item: pytest.Item) -> str:

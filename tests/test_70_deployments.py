@@ -1,81 +1,40 @@
-"""Everything up and down again, on real parts; and what is refused."""
+"""Deployments, what a start takes back, and what is refused (test_70_up.py has the whole system)."""
 
 from __future__ import annotations
 
-import json
-import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
-from engine_parts import FRAME, lines_of, make_frame, make_settings, runs_of, until
+from engine_parts import make_frame, make_settings, until
 from receiver import Receiver
 
 from deployments.deploy import deploy
 from deployments.dispatching import Dispatching
 from deployments.services import check_addresses
 from deployments.telling import Telling
-from deployments.up import alone, up
-from satdaemon.config import NotifySettings, Settings, load
+from deployments.up import alone
+from satdaemon.config import NotifySettings, load
 from satdaemon.control import SatDaemonController
-from satdaemon.db import Database, PendingJob, RunningJob, init_database, messages, runs
+from satdaemon.db import Database, JobEvent, PendingJob, RunningJob, init_database, messages
 from satdaemon.errors import ConfigError, RequestError
 from tasks.prefect_api import FRAME_FLOW, PLANNER, frame_deployments, prefect_client
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def processes_of(settings: Settings) -> list[list[str]]:
-    assert settings.source is not None
-    place = str(settings.source.parent)
-    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    return [words for words in found if place in " ".join(words)]
-
-
-def status_of(settings: Settings) -> str:
-    path = settings.parameters.service_path / "status.json"
-    return str(json.loads(path.read_text())["state"]) if path.exists() else ""
-
-
-@pytest.mark.slow
-@pytest.mark.faults
-def test_up_runs_what_is_owed_and_ends_in_order_when_interrupted(tmp_path: Path) -> None:
-    settings = make_settings(tmp_path)
-    database = make_frame(settings, dates=4)
-    slow_one = {f"{FRAME}-download-2023-01-13-None": {"sleep_s": 300, "daemon": True}}
-    (runs_of(settings) / "orders.json").write_text(json.dumps(slow_one))
-    with (tmp_path / "up.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "deployments.up", "-d", str(settings.source)], stdout=log, stderr=log)
-    until(lambda: len(lines_of(settings, "ended")) == 3, 180.0, (tmp_path / "up.log").read_text())
-    until(lambda: len(lines_of(settings, "begun")) == 4, 60.0)
-    assert status_of(settings) == "running"
-    with pytest.raises(RequestError, match="found one: stop it first"):
-        up(settings)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0, (tmp_path / "up.log").read_text()
-    assert status_of(settings) == "stopped"
-    assert processes_of(settings) == []
-    assert [row.title for row in messages.listing(database)] == ["daemon up", "daemon down"]
-    assert "SIGINT" in messages.listing(database)[1].body
-    (job,) = database.query(PendingJob)
-    assert job.tries == 0
-    assert database.query(RunningJob) == []
-    assert runs.holder(database, FRAME) is None
-
-
-def test_a_power_down_ends_the_system_once_jobs_have_and_a_new_start_takes_it_back(tmp_path: Path) -> None:
+def test_a_new_start_takes_a_power_down_back(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     make_frame(settings, dates=1).close()
     dispatching = Dispatching(settings)
-    assert not dispatching.is_powered_down()
-    SatDaemonController(settings).power_down_daemon()
-    assert dispatching.is_powered_down()
+    control = SatDaemonController(settings)
+    assert control.power_down_daemon() == 1
+    dispatching.plan()
+    assert dispatching.database.query(PendingJob) == [], "the queue stays empty while it is powered down"
     dispatching.resume()
-    assert not dispatching.is_powered_down()
+    (event,) = dispatching.database.query(JobEvent, event="changed", message="daemon: run")
+    assert event.who == control.who
     dispatching.plan()
     assert len(dispatching.database.query(PendingJob)) == 1
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from satdaemon.db import Database, RunningJob
     from satdaemon.db.summary import ReportRow
 
+WATCH_S = 2.0
 _NAMES = {RowKind.MASTER: "master", RowKind.IFG: "dates", RowKind.RSAR_IFG: "pairs"}
 _COLUMNS = ("done", "warnings", "running", "ready", "blocked", "off", "failed", "excluded", "stale")
 _STYLES = {"done": "green", "warnings": "yellow", "running": "cyan", "failed": "red", "excluded": "magenta"}
@@ -28,6 +31,7 @@ def status(
     frame_id: Annotated[str | None, typer.Argument(metavar="[FRAME]", help="One frame; default: all together.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, with parts and machines too, until Ctrl-C.")] = False,
 ) -> None:
     """Show rows by stage and state; for one frame also every row that does not go on, with the reason."""
     from satdaemon.config import load
@@ -36,6 +40,11 @@ def status(
     from satdaemon.db.files import problems
 
     database = Database(load(config))
+    if watch:
+        if as_json:
+            raise typer.BadParameter("expected either --watch or --json, got both")
+        watch_progress(database, frame_id)
+        return
     held = views.blocked(database, frame_id) if frame_id is not None else []
     unusable = problems(database)
     if as_json:
@@ -49,6 +58,25 @@ def status(
         console.print(f"{unusable} files cannot be used: satdaemon files --bad")
     if held:
         console.print(reasons_table(held))
+
+
+def watch_progress(database: Database, frame_id: str | None) -> None:
+    """The system and its progress, brought up to date every two seconds until Ctrl-C; a database that is away is said."""
+    from rich.live import Live
+
+    from satdaemon.db.overview import overview
+    from satdaemon.errors import DatabaseUnavailable
+    from satdaemon.screen import screen
+
+    with Live(console=make_console(), auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            try:
+                system = screen(overview(database, running=0), database.settings)
+                seen = Group(system, progress_table(database, frame_id))
+            except DatabaseUnavailable as error:
+                seen = Group(f"[red]the database does not answer:[/] {escape(str(error))}")
+            live.update(seen, refresh=True)
+            time.sleep(WATCH_S)
 
 
 def progress_table(database: Database, frame_id: str | None) -> Group:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalPath, OptionalText, Section
 
@@ -41,6 +41,21 @@ class Parameters(Section):
     polarisation: Literal["vv", "hh"] = Field("vv", description="Polarisation that is processed.")
     prefect_api: str = Field("http://127.0.0.1:4200/api", description="Address of the Prefect server's API.")
     dask_scheduler: str = Field("tcp://127.0.0.1:8786", description="Address of the Dask scheduler.")
+    dask_ca: OptionalPath = Field(
+        None,
+        description="Certificate of the private authority (`satdaemon certificates`): Dask then speaks TLS; empty: it does not.",
+        json_schema_extra={MUST_EXIST: True},
+    )
+    dask_cert: OptionalPath = Field(
+        None, description="This host's certificate for TLS on Dask.", json_schema_extra={MUST_EXIST: True}
+    )
+    dask_key: OptionalPath = Field(
+        None, description="The key of that certificate, readable by this user alone.", json_schema_extra={MUST_EXIST: True}
+    )
+    prefect_database: OptionalText = Field(
+        None,
+        description="URL of Prefect's own database: postgresql+asyncpg://USER@HOST/NAME; empty: SQLite below service_path.",
+    )
     work_pool: str = Field("satdaemon", description="Name of the Prefect work pool that frame flows run in.")
     planner_interval_s: float = Field(300.0, ge=5, le=86400, description="Seconds between two scheduled plans.")
     heartbeat_s: float = Field(10.0, ge=0.2, le=120, description="Seconds between two beats of a running job.")
@@ -67,6 +82,24 @@ class Parameters(Section):
     frame_concurrency: int = Field(
         32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."
     )
+
+    @field_validator("prefect_database")
+    @classmethod
+    def _prefect_dialect(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("postgresql+asyncpg:"):
+            raise ValueError("a URL that starts with postgresql+asyncpg:, or nothing")
+        return value
+
+    @model_validator(mode="after")
+    def _tls_as_a_whole(self) -> Self:
+        given = [name for name in ("dask_ca", "dask_cert", "dask_key") if getattr(self, name) is not None]
+        if len(given) not in (0, 3):
+            raise ValueError(f"dask_ca, dask_cert and dask_key together or none of them, got {', '.join(given)} alone")
+        scheme = self.dask_scheduler.partition("://")[0]
+        if scheme != ("tls" if given else "tcp"):
+            how = "with dask_ca, dask_cert and dask_key" if given else "without certificates (dask_ca)"
+            raise ValueError(f"dask_scheduler = {'tls' if given else 'tcp'}://HOST:PORT {how}, got {self.dask_scheduler}")
+        return self
 
     @field_validator("database", "points_database")
     @classmethod

@@ -5,6 +5,7 @@ from satdaemon.db.initialise import init_database
 from satdaemon.db.models import (
     Burst,
     Condition,
+    DaemonPart,
     DaemonTools,
     DeletedFrame,
     FailedJob,
@@ -40,6 +41,7 @@ from satdaemon.db.models import (
 __all__ = [
     "Burst",
     "Condition",
+    "DaemonPart",
     "DaemonTools",
     "Database",
     "DeletedFrame",

@@ -12,7 +12,9 @@ from satdaemon.config import Settings
 from satdaemon.db.events import record
 from satdaemon.db.messages import occasions
 from satdaemon.db.models import DaemonTools
-from satdaemon.db.models.jobs import PAUSED, POWER_DOWN, SCHEDULED
+from satdaemon.db.models.jobs import PAUSED as PAUSED
+from satdaemon.db.models.jobs import POWER_DOWN as POWER_DOWN
+from satdaemon.db.models.jobs import SCHEDULED as SCHEDULED
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
 

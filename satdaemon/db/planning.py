@@ -59,7 +59,8 @@ def plan(
     """Bring `pending_jobs` in step with what is owed: of the frames that changed, of `frame_ids`, or of every frame.
 
     Lost leases are put back, rows that claim to run without a job are reset, pairs of dates that fell out or
-    came back are adjusted, what was made from inputs that have changed becomes stale. Idempotent, and safe to call from
+    came back are adjusted, what was made from inputs that have changed becomes stale. While the daemon is powered down
+    only lost leases are put back: the queue stays empty, and what changed stays noted. Idempotent, and safe to call from
     several processes at once: the constraints of `job_keys` keep work single, and a grant looks at the row again.
 
     A plan of every frame holds nothing up: between its batches, frames that changed meanwhile are planned first. It counts
@@ -74,6 +75,8 @@ def plan(
     if look.is_lease_lost:
         lost = rescue(db)
         look = _look(frames, wanted, everything)
+    if look.is_powered_down:
+        return Plan(0, 0, 0, 0, 0, len(lost), time.perf_counter() - began, 0, False)
     if wanted is None and not look.has_defaults:
         everything = daemon.renew_defaults(db) or everything
     digest = staleness.outside_digest(db, processors) if everything else None
@@ -120,6 +123,7 @@ class _Look:
     has_defaults: bool
     """The database has what satdaemon.cfg says of frames without settings of their own."""
     is_lease_lost: bool
+    is_powered_down: bool
     changes: Changes
     frames: Sequence[str]
     ahead: Ahead | None
@@ -129,13 +133,15 @@ class _Look:
 def _look(frames: Frames, wanted: list[str] | None, everything: bool) -> _Look:
     db, defaults = frames.db, daemon.defaults(frames.db.settings)
     with db.read_scope() as session:
-        columns = (DaemonTools.change_counter, is_lost(db), *(getattr(DaemonTools, name) for name in defaults))
-        counter, is_lease_lost, *kept = session.execute(select(*columns)).one()
+        columns = (DaemonTools.change_counter, DaemonTools.command, is_lost(db))
+        ours = (getattr(DaemonTools, name) for name in defaults)
+        counter, command, is_lease_lost, *kept = session.execute(select(*columns, *ours)).one()
         seen = changes.look(session, wanted)
         chosen = seen.frames if wanted is None else wanted
         # In the same transaction, since for a few frames the way there and back is most of the cost.
         ahead = frames.look(session, chosen) if 0 < len(chosen) <= FEW and not everything else None
-        return _Look(counter, kept == list(defaults.values()), is_lease_lost, seen, chosen, ahead)
+        has_defaults, is_down = kept == list(defaults.values()), command == daemon.POWER_DOWN
+        return _Look(counter, has_defaults, is_lease_lost, is_down, seen, chosen, ahead)
 
 
 def _plan_changed(frames: Frames, look: _Look, note: Callable[[Session], None]) -> Queued:

@@ -21,7 +21,9 @@ from distributed import Client, Scheduler, Worker
 
 from satdaemon.config import Machine, Settings
 from satdaemon.domain import Resources
-from satdaemon.errors import ConfigError
+from satdaemon.errors import ConfigError, DatabaseUnavailable
+from satdaemon.machines.patience import listens, wait_for
+from satdaemon.machines.security import dask_security
 
 if TYPE_CHECKING:
     from satdaemon.db import Database
@@ -65,12 +67,13 @@ def run_scheduler(settings: Settings) -> None:
             f"[PARAMETERS] dask_scheduler: expected tcp://HOST:PORT, got {settings.parameters.dask_scheduler!r}"
         )
     with dask.config.set(_CONFIG):
-        asyncio.run(_scheduler(place.scheme, place.hostname or "127.0.0.1", place.port))
+        asyncio.run(_scheduler(settings, place.scheme, place.hostname or "127.0.0.1", place.port))
 
 
-async def _scheduler(protocol: str, host: str, port: int) -> None:
+async def _scheduler(settings: Settings, protocol: str, host: str, port: int) -> None:
     stop = _stop_event()
-    async with Scheduler(protocol=f"{protocol}://", host=host, port=port, dashboard=False) as scheduler:
+    security = dask_security(settings)
+    async with Scheduler(protocol=f"{protocol}://", host=host, port=port, dashboard=False, security=security) as scheduler:
         print(f"scheduler: ready at {scheduler.address}", flush=True)
         await _first(stop.wait(), _finished(scheduler))
 
@@ -103,6 +106,8 @@ async def _worker(
     from satdaemon.db import machines
 
     stop = _stop_event()
+    if not await _is_ready(settings, database, machine.name, stop):
+        return True
     resources = dask_resources(Resources(machine.cpu, machine.memory_gb, machine.disk))
     worker = Worker(
         settings.parameters.dask_scheduler,
@@ -117,6 +122,7 @@ async def _worker(
         dashboard=False,
         local_directory=scratch,
         lifetime=None,
+        security=dask_security(settings),
     )
     async with worker:
         machines.register(database, [machine])
@@ -127,6 +133,23 @@ async def _worker(
     if stop.is_set():
         machines.gone(database, machine.name)
     return stop.is_set()
+
+
+async def _is_ready(settings: Settings, database: Database, name: str, stop: asyncio.Event) -> bool:
+    """Wait for the database and the scheduler; False where the worker is told to end before."""
+    from satdaemon.db import daemon
+
+    def answers() -> bool:
+        try:
+            daemon.read(database)
+        except DatabaseUnavailable:
+            return False
+        return True
+
+    who, scheduler = f"worker {name}", settings.parameters.dask_scheduler
+    if not await wait_for("the database", answers, stop, who):
+        return False
+    return await wait_for(f"the Dask scheduler at {scheduler}", lambda: listens(scheduler), stop, who)
 
 
 async def _say_alive(settings: Settings, database: Database, name: str) -> None:

@@ -7,24 +7,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 30.0
 """A process that has lived so long starts at once when it ends; one that has not waits longer each time."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Service:
     """One process that has to be up."""
 
     name: str
     argv: tuple[str, ...]
-    log: Path
+    log: Path | None
+    """Where its output is appended; None: to this process's own."""
     env: Mapping[str, str] = field(default_factory=dict)
     grace_s: float = 15.0
     process: subprocess.Popen[bytes] | None = None
@@ -38,9 +39,8 @@ class Service:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start the process in a session of its own, tied to this one's life, output appended to the log."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        """Start the process in a session of its own, tied to this one's life."""
+        with self._output() as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "satdaemon.machines.tether", *self.argv],
                 stdin=subprocess.DEVNULL,
@@ -51,6 +51,12 @@ class Service:
             )
         self.starts += 1
         self.started_s = time.monotonic()
+
+    def _output(self) -> AbstractContextManager[IO[bytes] | None]:
+        if self.log is None:
+            return nullcontext()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        return self.log.open("ab")
 
     def stop(self) -> None:
         """SIGTERM; SIGKILL to its whole session after `grace_s`."""
@@ -90,13 +96,19 @@ class Supervisor:
                 wait_s = 0.0 if lived_s > _STEADY_S else _BACKOFF_S[min(service.starts - 1, len(_BACKOFF_S) - 1)]
                 service.due_s = now + wait_s
                 how = f"ended with code {code} after {lived_s:.0f} s"
-                self._tell(f"{service.name}: {how}, again in {wait_s:g} s; see {service.log}")
+                where = f"; see {service.log}" if service.log is not None else ""
+                self._tell(f"{service.name}: {how}, again in {wait_s:g} s{where}")
             if now >= service.due_s:
                 service.due_s = 0.0
                 service.start()
 
+    def end(self, services: Iterable[Service]) -> None:
+        """End some of the services, the last of them first, and keep them up no longer."""
+        wanted = list(services)
+        for service in reversed([one for one in self.services if one in wanted]):
+            service.stop()
+            self.services.remove(service)
+
     def stop(self) -> None:
         """End all services, the last started first."""
-        for service in reversed(self.services):
-            service.stop()
-        self.services.clear()
+        self.end(list(self.services))

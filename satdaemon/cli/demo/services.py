@@ -24,7 +24,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def run_until_done(settings: Settings, frame_id: str, console: Console) -> None:
-    """Run everything the frame owes, showing progress stage by stage; Ctrl-C powers down in order."""
+    """Run everything the frame owes, showing progress stage by stage; Ctrl-C ends in order, and jobs are given back."""
     from satdaemon.cli.status import progress_table
     from satdaemon.db import Database
 
@@ -54,7 +54,7 @@ def stay_up(settings: Settings, console: Console) -> None:
 
 @contextmanager
 def _services(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m deployments.up` in a session of its own, so that Ctrl-C reaches it once, from here.
+    """`python -m deployments.up` in a session of its own, so that Ctrl-C does not reach it: it is told to end from here.
 
     Should this process be killed, the services end in order by themselves.
     """
@@ -68,7 +68,7 @@ def _services(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[
         yield process
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             try:
                 process.wait(60)
             except subprocess.TimeoutExpired:
@@ -77,8 +77,8 @@ def _services(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[
 
 
 def _end_with_parent() -> None:
-    """In the child: get SIGINT when the parent dies (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+    """In the child: get SIGTERM when the parent dies (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_for_the_place(settings: Settings) -> None:

@@ -26,6 +26,7 @@ from satdaemon.db.models.jobs import (
 from satdaemon.db.models.learned import LearnedCost
 from satdaemon.db.models.ledger import LEDGER
 from satdaemon.db.models.messages import Condition, Message, MessageTarget
+from satdaemon.db.models.parts import DaemonPart
 from satdaemon.db.models.points import DeletedFrame, Point, PointSeries, PointsVersion
 from satdaemon.db.models.products import JudgedFrame, Product, StaleProduct
 from satdaemon.db.models.rows import (
@@ -47,6 +48,7 @@ __all__ = [
     "Base",
     "Burst",
     "Condition",
+    "DaemonPart",
     "DaemonTools",
     "DeletedFrame",
     "FailedJob",

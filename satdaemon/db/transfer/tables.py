@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from satdaemon.db.models import (
     Base,
+    DaemonPart,
     DaemonTools,
     FrameChange,
     IfgProcStage,
@@ -27,8 +28,8 @@ from satdaemon.db.transfer.kinds import ARROW, Kind, kind_of
 
 MADE_BY_INIT = frozenset(m.__tablename__ for m in (MasterProcStage, IfgProcStage, RsarIfgProcStage, DaemonTools, Machine))
 """Tables that have rows as soon as a database is initialised; a restore replaces them."""
-OUTBOX = frozenset({FrameChange.__tablename__})
-"""Notes to the planner: without frames they say nothing, and a restore replaces them."""
+OUTBOX = frozenset({FrameChange.__tablename__, DaemonPart.__tablename__})
+"""Notes to the planner, and who has which part up: without frames they say nothing, and a restore replaces them."""
 POINTS = frozenset(m.__tablename__ for m in (PointsVersion, Point, PointSeries))
 """Tables that stand in the points database, where there is one."""
 VERSIONS = PointsVersion.__tablename__
