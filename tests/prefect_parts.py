@@ -20,7 +20,7 @@ def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
     service = prefect_server(settings)
     service.start()
     try:
-        until(lambda: is_healthy(settings), 120.0, "the Prefect server's start")
+        until(lambda: is_healthy(settings), 300.0, "the Prefect server's start")
     except AssertionError as error:
         raise AssertionError(log_tail(Path(service.log))) from error
     yield settings
