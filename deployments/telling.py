@@ -30,11 +30,12 @@ class Telling:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="messages", daemon=True)
         self._due: dict[str, float] = {}
+        self._has_said_up = False
         self._trouble = ""
 
     def begin(self) -> None:
         """Tell that the daemon is up, and send from now on."""
-        messages.daemon_up(self.database)
+        self._attempt(self._say_up)
         self._thread.start()
 
     def end(self, why: str) -> None:
@@ -53,7 +54,13 @@ class Telling:
             self._attempt(lambda: self._turn(time.monotonic() - began >= _WATCH_S))
         self._attempt(lambda: send(self.database, everything=True))
 
+    def _say_up(self) -> None:
+        if not self._has_said_up:
+            messages.daemon_up(self.database)
+            self._has_said_up = True
+
     def _turn(self, may_watch: bool) -> None:
+        self._say_up()
         if self._is_due("beat", _BEAT_S):
             messages.daemon_alive(self.database)
         if may_watch and self._is_due("watch", _WATCH_S):

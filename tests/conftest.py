@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from databases import database, database_url, postgres_cluster, settings, sqlite_template
 from demos import killed_demo
-from parallel import arrange
+from parallel import ByModule, arrange
 from prefect_parts import fork_servers, prefect_port, prefect_service
 from receiver import receiver, teams
 from stack_chain import stack_chain
@@ -28,7 +28,13 @@ __all__ = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """For runs in parallel (`scripts/test` without arguments)."""
-    arrange(config, items)
+    """In a worker of a parallel run: the longest first."""
+    if hasattr(config, "workerinput"):
+        arrange(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByModule:
+    """How a parallel run deals out tests."""
+    return ByModule(config, log)
