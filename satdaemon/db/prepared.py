@@ -18,6 +18,7 @@ _BY_INDEX = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_material": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
 }
@@ -34,9 +35,17 @@ def execute(session: Session, name: str, sql: str, **values: tuple[str, Any]) ->
     if connection.info.get(key) != sql:
         _prepare(connection, key, sql, {parameter: kind for parameter, (kind, _) in values.items()})
     names = ", ".join(f":{parameter}" for parameter in values)
-    return connection.execute(
-        text(f"{_SET_BY_INDEX}EXECUTE {key} ({names})"), {parameter: value for parameter, (_, value) in values.items()}
-    )
+    statement = text(f"{_set_once(session)}EXECUTE {key} ({names})")
+    return connection.execute(statement, {parameter: value for parameter, (_, value) in values.items()})
+
+
+def _set_once(session: Session) -> str:
+    """The settings, for the first statement of a transaction; a savepoint may take them back, so there each has them."""
+    transaction = session.get_transaction()
+    if session.info.get(_SET_BY_INDEX) is transaction and not session.in_nested_transaction():
+        return ""
+    session.info[_SET_BY_INDEX] = transaction
+    return _SET_BY_INDEX
 
 
 def _prepare(connection: Any, key: str, sql: str, types: Mapping[str, str]) -> None:
