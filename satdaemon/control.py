@@ -58,6 +58,10 @@ class SatDaemonController:
         """Process the frame only til the end of unwrap: everything that the time series needs."""
         self._til(frame_id, Stage.UNWRAP, on)
 
+    def set_frame_til(self, frame_id: str, stage: Stage | str, on: bool) -> None:
+        """Process the frame only til the end of any stage."""
+        self._til(frame_id, _stage(stage), on)
+
     def set_frame_noupdate(self, frame_id: str, on: bool) -> None:
         """On: all stages, but only the initial processing, nothing for dates that come later. Off: updates again."""
         values = {**_switches(True, Stage), "do_update": False} if _flag(on) else {"do_update": True}
@@ -163,7 +167,7 @@ class SatDaemonController:
     def retry(self, *, job_id: int | None = None, frame_id: str | None = None, stage: Stage | str | None = None) -> int:
         """Try failed jobs again with all their tries, release held ones, hurry those that wait; how many."""
         self._one_of("retry", job_id, frame_id)
-        return jobs.retry(self.database, job_id=job_id, frame_id=frame_id, stage=_stage(stage), who=self.who)
+        return jobs.retry(self.database, job_id=job_id, frame_id=frame_id, stage=_stage_or_all(stage), who=self.who)
 
     def cancel(self, *, job_id: int | None = None, frame_id: str | None = None, reason: str = "") -> int:
         """Stop a job or all jobs of a frame, running ones too, and hold them until `retry`; how many."""
@@ -209,7 +213,7 @@ class SatDaemonController:
 
     def forget_resources(self, stage: Stage | str | None = None) -> int:
         """Forget what jobs of a stage, or all, were seen to cost; how many classes. They ask for what is configured again."""
-        return resources.forget(self.database, _stage(stage), who=self.who)
+        return resources.forget(self.database, _stage_or_all(stage), who=self.who)
 
     def _command(self, word: str) -> None:
         self.database.write(lambda session: daemon.command(session, word, who=self.who))
@@ -279,9 +283,13 @@ def _word(on: bool) -> str:
     return "on" if on else "off"
 
 
-def _stage(stage: Stage | str | None) -> Stage | None:
+def _stage_or_all(stage: Stage | str | None) -> Stage | None:
+    return None if stage is None else _stage(stage)
+
+
+def _stage(stage: Stage | str) -> Stage:
     try:
-        return None if stage is None else Stage(stage)
+        return Stage(stage)
     except ValueError:
         raise RequestError(f"stage: expected one of {', '.join(Stage)}, got {stage!r}") from None
 

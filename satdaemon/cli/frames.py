@@ -10,6 +10,7 @@ import typer
 from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
 
 if TYPE_CHECKING:
+    from satdaemon.control import SatDaemonController
     from satdaemon.db import Database
     from satdaemon.db.frames import FrameReport
 
@@ -162,30 +163,49 @@ def show(frame_id: FrameArgument, config: ConfigOption = None, as_json: JsonOpti
 
 
 @frame_app.command("on")
-def switch_on(frame_id: FrameArgument, config: ConfigOption = None) -> None:
-    """Switch full processing of a frame on."""
-    _switch(frame_id, True, config)
+def switch_on(
+    frame_id: FrameArgument,
+    til: Annotated[str | None, typer.Option("--til", metavar="STAGE", help="Only til the end of this stage.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Switch processing of a frame on, for all stages or til the end of one."""
+    control = _controller(config)
+    if til is None:
+        control.set_frame_full_proc(frame_id, True)
+    else:
+        control.set_frame_til(frame_id, til, True)
+    typer.echo(f"{frame_id}: on" + (f" til the end of {til}" if til else ""))
 
 
 @frame_app.command("off")
 def switch_off(frame_id: FrameArgument, config: ConfigOption = None) -> None:
     """Switch a frame off: nothing new is started."""
-    _switch(frame_id, False, config)
+    _controller(config).set_frame_full_proc(frame_id, False)
+    typer.echo(f"{frame_id}: off")
+
+
+@frame_app.command("updates")
+def updates(
+    frame_id: FrameArgument, word: Annotated[str, typer.Argument(metavar="on|off")], config: ConfigOption = None
+) -> None:
+    """Process dates that come later too, or only the initial ones."""
+    from satdaemon.errors import RequestError
+
+    if word not in ("on", "off"):
+        raise RequestError(f"frame updates: expected on or off, got {word!r}")
+    _controller(config).set_frame_noupdate(frame_id, word == "off")
+    typer.echo(f"{frame_id}: updates {word}" + (": only its initial processing" if word == "off" else ""))
 
 
 @frame_app.command("priority")
 def priority(frame_id: FrameArgument, value: int, config: ConfigOption = None) -> None:
     """Set a frame's priority; higher goes first."""
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
-
-    SatDaemonController(load(config)).set_frame_priority(frame_id, value)
+    _controller(config).set_frame_priority(frame_id, value)
     typer.echo(f"{frame_id}: priority {value}")
 
 
-def _switch(frame_id: str, on: bool, config: Path | None) -> None:
+def _controller(config: Path | None) -> SatDaemonController:
     from satdaemon.config import load
     from satdaemon.control import SatDaemonController
 
-    SatDaemonController(load(config)).set_frame_full_proc(frame_id, on)
-    typer.echo(f"{frame_id}: {'on' if on else 'off'}")
+    return SatDaemonController(load(config))
