@@ -53,6 +53,12 @@ def orbit(db: Database, day: date, kind: str = "POEORB", created_days: int = 21)
 
 def make(db: Database) -> None:
     """Six dates, the last with a restituted orbit, all done."""
+    begin(db)
+    work(db)
+
+
+def begin(db: Database) -> None:
+    """The same six dates before any work; switched on and claimed."""
     values = bursts()
     insert_bursts(db, values)
     db.make_new_frame_using_burstlist([b.id for b in values], FRAME)
@@ -62,7 +68,6 @@ def make(db: Database) -> None:
     db.update_procdates(FRAME, DATES[2])
     db.update(Frame, {"processing": True}, id=FRAME)
     assert runs.claim_frame(db, FRAME, "the test")
-    work(db)
 
 
 def work(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frames_made import FRAME, add_file, bursts, make_frame
+from frames_made import FRAME, add_file, bursts
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 from stale_frames import (
@@ -18,6 +18,7 @@ from stale_frames import (
     STALE,
     VERSIONS,
     at,
+    begin,
     copy_of,
     finish,
     key,
@@ -480,7 +481,7 @@ def test_after_each_job_no_more_is_read_than_what_can_depend_on_it_and_nothing_i
         whole.append(frame_id)
         return load(session, frame_id)
 
-    make_frame(database, 5)
+    begin(database)
     done, looks = 0, 0
     while True:
         plan(database, [FRAME], processors=VERSIONS)
