@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from satdaemon.db import Database, Frame, Ifg, JobEvent, PendingJob, RsarIfg, network, rows
+from satdaemon.db import Database, Frame, Ifg, JobEvent, PendingJob, Product, RsarIfg, network, rows
 from satdaemon.db.store import Store
 from satdaemon.db.what_if import FrameChange, change_frame, what_if
 from satdaemon.db.within import undone
@@ -124,9 +124,7 @@ def test_any_order_of_leaving_out_and_taking_back_gives_the_plain_network_and_wh
                 waiting = sorted(pairs_of(store, RsarIfg.proc_stage == 1))
                 pair = waiting[number % len(waiting)]
                 begun.add(pair)
-                with store.session_scope() as session:
-                    key = (RsarIfg.date1 == pair.date1, RsarIfg.date2 == pair.date2)
-                    session.execute(update(RsarIfg).where(*key).values(proc_stage=2, proc_status=2))
+                make(store, pair)
                 continue
             row = (dates[number % len(dates)], None) if what == "date" else tuple(sorted(plain)[number % len(plain)])
             toggle(store, row, out)
@@ -140,6 +138,18 @@ def test_any_order_of_leaving_out_and_taking_back_gives_the_plain_network_and_wh
         assert not pairs_of(store, RsarIfg.stand_in)
 
     undone(database, tried)
+
+
+def make(store: Store, pair: Pair) -> None:
+    """Coherence and unwrapping of a pair are done, with products: what is begun but left nothing may go."""
+    key = f"{pair.date1:%Y%m%d}_{pair.date2:%Y%m%d}"
+    facts = {"path": key, "files": 1, "bytes": 1, "checksum": "x", "processor": "x", "processor_version": "1"}
+    more = {"fingerprint": "x", "inputs": {}, "job_id": 1, "attempt": 1}
+    with store.session_scope() as session:
+        row = (RsarIfg.date1 == pair.date1, RsarIfg.date2 == pair.date2)
+        session.execute(update(RsarIfg).where(*row).values(proc_stage=2, proc_status=2))
+        for stage in ("coherence", "unwrap"):
+            session.add(Product(frame_id=FRAME, stage=stage, key=key, kind="rsar_ifg", **facts, **more))
 
 
 def toggle(store: Store, row: tuple[date, date | None], out: list[tuple[date, date | None]]) -> None:

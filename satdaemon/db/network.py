@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from satdaemon.config import NetworkSettings
 from satdaemon.db import stand_ins
 from satdaemon.db.arrays import among
 from satdaemon.db.events import record
@@ -85,8 +86,10 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
     }
     never = {p for p, r in rows.items() if r.proc_status == ProcStatus.FAILED or _by_hand(r)}
     kept = [p for p, r in rows.items() if p not in never and not r.stand_in]
-    needed = network(days, kept, settings, never)
     marked = stand_ins.find(session, frame_id, rows)
+    begun = {p for p in marked.begun if usable.issuperset(p) and _within(frame, p)}
+    needed, back = _needed(days, kept, settings, never, begun)
+    kept += back
     wanted = {*needed, *(p for p in marked.begun if usable.issuperset(p))}
     now = [d for d in days if (d not in dates or dates[d].waiting_for is None) and _in_scope(frame, d)]
     if len(components(now, wanted)) > 1:
@@ -94,7 +97,6 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
         wanted |= network(now, [p for p in wanted if p[0] in now and p[1] in now], settings, never)
     report = _report(days, wanted, never)
     report.removed = stand_ins.forget(session, rows, (p for p in marked.idle - wanted if _within(frame, p)))
-    back = (p for p in marked.begun - needed if usable.issuperset(p) and _within(frame, p))
     report.stayed = stand_ins.settle(session, rows, back)
     rows = {p: r for p, r in rows.items() if p not in report.removed}
     _follow(session, rows, dates, usable, wanted, report)
@@ -106,6 +108,19 @@ def refresh(db: Store, session: Session, frame_id: str) -> NetworkReport:
     insert_many(session, RsarIfg, [{"frame_id": frame_id, **values} for values in new])
     _finish(session, frame_id, report)
     return report
+
+
+def _needed(
+    days: Sequence[date], kept: Sequence[Pair], settings: NetworkSettings, never: Collection[Pair], begun: Collection[Pair]
+) -> tuple[set[Pair], list[Pair]]:
+    """The network, and those of its `begun` stand-ins that stay for good: they may spare others that stand in."""
+    stay: list[Pair] = []
+    while True:
+        needed = set(network(days, [*kept, *stay], settings, never))
+        more = sorted(p for p in begun if p not in needed and p not in stay)
+        if not more:
+            return needed, stay
+        stay += more
 
 
 def _follow(
