@@ -31,7 +31,7 @@ def ended(
 def of_command(place: Path, how: Ended, said: str = "") -> str:
     log = place / "log"
     log.write_text(said)
-    found = judge_command(job(place), StageSettings(), how, log, (), None)
+    found = judge_command(job(place), StageSettings(processor="command", command="run it"), how, log, (), None)
     assert isinstance(found, Failure)
     return found.error_class
 
