@@ -30,7 +30,10 @@ def end_state(database: Database, frame_id: str) -> State[Any]:
         return Failed(message=f"{len(failed)} jobs of {frame_id} failed for good:\n" + "\n".join(lines) + more)
     if not daemon.read(database).grants:
         return Completed(name="Paused", message="the daemon is paused: what is owed stays pending")
-    open_jobs = [*database.query(PendingJob, frame_id=frame_id), *database.query(RunningJob, frame_id=frame_id)]
+    open_jobs: list[PendingJob | RunningJob] = [
+        *database.query(PendingJob, frame_id=frame_id),
+        *database.query(RunningJob, frame_id=frame_id),
+    ]
     reasons = Counter(f"{job.stage}: {getattr(job, 'reason', None) or 'runs elsewhere'}" for job in open_jobs)
     if reasons:
         text = "\n".join(f"{count} x {reason}" for reason, count in reasons.most_common(_LISTED))

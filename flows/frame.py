@@ -34,9 +34,11 @@ REPLAN_S = 10.0
 SOON_S = 60.0
 """A job that may start within so many seconds is worth waiting for."""
 _BATCH_S = 0.05
+_RUNNER: Any = ClusterTaskRunner()
+"""Of no type here: prefect-dask's runner, its base, is not generic in its futures as Prefect's is."""
 
 
-@flow(name="process-frame", flow_run_name="{frame_id}", task_runner=ClusterTaskRunner(), validate_parameters=False)
+@flow(name="process-frame", flow_run_name="{frame_id}", task_runner=_RUNNER, validate_parameters=False)
 def process_frame(frame_id: str, config: str | None = None) -> State[Any]:
     """Run everything that is owed for one frame.
 

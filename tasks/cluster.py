@@ -44,7 +44,7 @@ class ClusterTaskRunner(DaskTaskRunner):
         super().__init__(address=address, **settings)
         self.stop = threading.Event()
         self._threads: ThreadPoolExecutor | None = None
-        self._live: set[Future] = set()
+        self._live: set[Future[Any]] = set()
         self._lock = threading.Lock()
 
     def duplicate(self) -> ClusterTaskRunner:
@@ -52,7 +52,7 @@ class ClusterTaskRunner(DaskTaskRunner):
         return type(self)(address=self.address, client_kwargs=self.client_kwargs)
 
     def __enter__(self) -> ClusterTaskRunner:
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         self.stop.clear()
         self._threads = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="task")
         return self
@@ -129,7 +129,7 @@ class ClusterTaskRunner(DaskTaskRunner):
             with self._lock:
                 self._live.discard(future)
 
-    def _result(self, future: Future, machine: str, while_waiting: Callable[[], None]) -> Any:
+    def _result(self, future: Future[Any], machine: str, while_waiting: Callable[[], None]) -> Any:
         while True:
             try:
                 return future.result(timeout=_POLL_S)

@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="coherence", task_run_name=run_name, tags=["coherence"], **RETRIES)
+@task(name="coherence", tags=["coherence"], **OPTIONS)
 def coherence(job: Job) -> Any:
     """The frame's siblings, or coherence and phase of one pair over them.
 

@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="download", task_run_name=run_name, tags=["download"], **RETRIES)
+@task(name="download", tags=["download"], **OPTIONS)
 def download(job: Job) -> Any:
     """The product zips of one date, verified, and its orbit.
 

@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="ingest", task_run_name=run_name, tags=["ingest"], **RETRIES)
+@task(name="ingest", tags=["ingest"], **OPTIONS)
 def ingest(job: Job) -> Any:
     """The frame's points, as one new version of the points tables.
 

@@ -47,8 +47,13 @@ def is_again(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool
     return isinstance(state.data, JobAgain)
 
 
-RETRIES: Mapping[str, Any] = {"retries": 10_000, "retry_condition_fn": is_again, "retry_delay_seconds": 0.01}
-"""For every job's task: as often as the database says, never by Prefect's own count."""
+OPTIONS: Mapping[str, Any] = {
+    "task_run_name": run_name,
+    "retries": 10_000,
+    "retry_condition_fn": is_again,
+    "retry_delay_seconds": 0.01,
+}
+"""For every job's task: named after its job, and tried as often as the database says, never by Prefect's own count."""
 
 
 def run(job: Job) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="satsar", task_run_name=run_name, tags=["satsar"], **RETRIES)
+@task(name="satsar", tags=["satsar"], **OPTIONS)
 def satsar(job: Job) -> Any:
     """One date on the frame's grid: geometry of the master, coregistration and phase of the others.
 

@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="slc", task_run_name=run_name, tags=["slc"], **RETRIES)
+@task(name="slc", tags=["slc"], **OPTIONS)
 def slc(job: Job) -> Any:
     """The frame's bursts of one date, cut out of its zips.
 

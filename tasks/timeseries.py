@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="timeseries", task_run_name=run_name, tags=["timeseries"], **RETRIES)
+@task(name="timeseries", tags=["timeseries"], **OPTIONS)
 def timeseries(job: Job) -> Any:
     """Displacement series of the frame from all its unwrapped pairs.
 

@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from satdaemon.domain import Job
-from tasks.job import RETRIES, run, run_name
+from tasks.job import OPTIONS, run
 
 
-@task(name="unwrap", task_run_name=run_name, tags=["unwrap"], **RETRIES)
+@task(name="unwrap", tags=["unwrap"], **OPTIONS)
 def unwrap(job: Job) -> Any:
     """Phase of one pair, unwrapped over its chosen points.
 

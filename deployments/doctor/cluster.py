@@ -35,7 +35,7 @@ def cluster(patient: Patient) -> Iterator[Finding]:
         yield error("Dask scheduler", f"no connection to {address}: {failure}", mend)
         return
     with client:
-        yield _scheduler(client)
+        yield _scheduler(client, address)
         workers = {info["name"]: where for where, info in client.scheduler_info(n_workers=-1)["workers"].items()}
         yield from connected(settings, workers)
         with Notes(settings) as notes:
@@ -56,12 +56,12 @@ def connected(settings: Settings, workers: Mapping[str, str]) -> Iterator[Findin
         yield warning(f"{name}: worker", "connected, but no machine of [PROC_MACHINES]", "add it there, or stop it")
 
 
-def _scheduler(client: Client) -> Finding:
+def _scheduler(client: Client, address: str) -> Finding:
     ours, theirs = versions(), client.run_on_scheduler(versions)
     different = [f"{what} {found} (here {ours.get(what)})" for what, found in theirs.items() if ours.get(what) != found]
     if different:
         return error("Dask scheduler", "; ".join(different), "install the same requirements.lock there, then restart it")
-    return ok("Dask scheduler", f"{client.scheduler.address} answers, versions as here")
+    return ok("Dask scheduler", f"{address} answers, versions as here")
 
 
 def _machine(client: Client, settings: Settings, name: str, worker: str, notes: Notes) -> Iterator[Finding]:

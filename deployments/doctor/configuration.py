@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from deployments.doctor.finding import Finding, Patient, error, ok, warning
 from satdaemon.config import Settings
 from satdaemon.errors import ConfigError
-from satdaemon.notify import Notifier
+from satdaemon.notify import targets
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -76,7 +76,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
 def messages(settings: Settings) -> Iterator[Finding]:
     """Addresses of messages that Apprise knows; nothing is sent."""
     try:
-        Notifier(settings.notify)
+        targets(settings.notify)
     except ConfigError as failure:
         yield error("notify", str(failure), "mend [NOTIFY] urls")
         return

@@ -18,4 +18,4 @@ def dask_security(settings: Settings) -> Security | None:
     files = {"ca_file": str(parameters.dask_ca)}
     for role in ("scheduler", "worker", "client"):
         files |= {f"{role}_cert": str(parameters.dask_cert), f"{role}_key": str(parameters.dask_key)}
-    return Security(require_encryption=True, **{f"tls_{name}": path for name, path in files.items()})  # type: ignore[no-untyped-call]
+    return Security(require_encryption=True, **{f"tls_{name}": path for name, path in files.items()})
