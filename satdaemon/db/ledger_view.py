@@ -1,59 +1,77 @@
 """The view `ledger`: frame x row x stage, where each stands and why. Built from the definitions in needs.py.
 
-One branch for the rows whose next stage it is, and one for all other rows, for each stage of each kind of row. What
-tells the branches apart (kind, stage, is_next) are constants, so that PostgreSQL plans only those that a query asks for.
+For each kind of row one branch for the next stages, and for each stage one for the rows whose next it is not. What tells
+those apart (kind, is_next, there the stage) are constants, so that PostgreSQL plans only those that a query asks for.
+Few branches for what is next: to start and end a plan of many costs more than to read one frame's rows.
 """
 
 from __future__ import annotations
 
-from satdaemon.db.needs import RANK, STATUS_WORDS, STEPS, Step, again, for_dialect, stale_from
+from collections.abc import Callable
+
+from satdaemon.db.needs import RANK, STATUS_WORDS, STEPS, Step, again, dates_of, for_dialect, stale_from
 from satdaemon.status import STAGES_OF, RowKind, Stage
 
 
 def ledger_sql(postgresql: bool) -> str:
     """The SELECT of the view."""
-    branches = [branch for step in STEPS for branch in (_next(step), _other(step))]
+    branches = [*(_next(kind) for kind in RowKind), *(_other(step) for step in STEPS)]
     return for_dialect("\nUNION ALL\n".join(branches), postgresql)
 
 
-def _next(step: Step) -> str:
+def _next(kind: RowKind) -> str:
+    steps = [step for step in STEPS if step.kind is kind]
     waits = (
         "CASE WHEN q.held THEN coalesce(q.reason, 'held') WHEN q.no_machine THEN coalesce(q.waits_for, 'no machine can take it')"
         " WHEN q.not_before > {now} THEN coalesce(q.reason || '; ', '') || 'again after ' || {clock} || ' UTC' END"
     )
-    needs = " ".join(f"WHEN NOT coalesce(({need.holds}), 1 = 0) THEN 'waits for ' || {need.otherwise}" for need in step.needs)
+    stage = _by_step(steps, lambda step: f"'{step.stage.value}'")
+    switch = _by_step(steps, lambda step: f"f.do_{step.stage.value}")
+    on = f"(f.processing AND f.retired_utc IS NULL AND {steps[0].in_range} AND {switch})"
+    ready = _by_step(steps, lambda step: f"({step.ready})")
     claimed = "EXISTS (SELECT 1 FROM frame_runs c WHERE c.frame_id = r.frame_id)"
-    state = f"CASE WHEN NOT ({step.switched_on}) THEN 'off' WHEN {step.ready} AND {waits} IS NULL THEN 'ready' ELSE 'blocked' END"
+    state = f"CASE WHEN NOT {on} THEN 'off' WHEN {ready} AND {waits} IS NULL THEN 'ready' ELSE 'blocked' END"
     reason = (
-        f"CASE WHEN NOT ({step.switched_on}) THEN {_off(step)} {needs} WHEN {waits} IS NOT NULL THEN {waits}"
-        " WHEN q.job_id IS NULL THEN 'the next plan queues it'"
+        f"CASE WHEN NOT {on} THEN {_by_step(steps, _off)} WHEN NOT {ready} THEN {_by_step(steps, _unmet)}"
+        f" WHEN {waits} IS NOT NULL THEN {waits} WHEN q.job_id IS NULL THEN 'the next plan queues it'"
         " WHEN (SELECT d.command FROM daemon_tools d) <> 'run' THEN 'the daemon is paused'"
         f" WHEN {claimed} THEN coalesce(q.waits_for, 'waits for a machine') || coalesce('; before: ' || q.reason, '')"
         " ELSE 'waits for a flow run of the frame' END"
     )
     columns = (
-        f"{_head(step)}, {state} AS state, {reason} AS reason, TRUE AS is_next, TRUE AS is_current,"
-        f" ({step.switched_on}) AS is_on, ({step.switched_on} AND {step.ready}) AS is_owed, FALSE AS with_warnings,"
+        f"{_head(kind, stage, _by_step(steps, lambda step: str(RANK[step.stage])))}, {state} AS state, {reason} AS reason,"
+        f" TRUE AS is_next, TRUE AS is_current, {on} AS is_on, ({on} AND {ready}) AS is_owed, FALSE AS with_warnings,"
         " f.priority AS priority, f.created_utc AS created_utc, q.job_id AS job_id, CAST(NULL AS DOUBLE PRECISION) AS progress"
     )
+    same = f"q.kind = '{kind.value}' AND q.row_id = r.id AND q.stage = {stage}"
     return (
-        f"SELECT {columns} FROM ({_rows(step)}) r JOIN frames f ON f.id = r.frame_id"
-        f" LEFT JOIN master m ON m.frame_id = r.frame_id LEFT JOIN pending_jobs q ON {_same(step, 'q')}"
+        f"SELECT {columns} FROM ({_rows(kind, steps)}) r JOIN frames f ON f.id = r.frame_id"
+        f" LEFT JOIN master m ON m.frame_id = r.frame_id LEFT JOIN pending_jobs q ON {same}"
     )
 
 
-def _rows(step: Step) -> str:
-    """SQL: the rows whose next stage this is, each way in the words of a partial index."""
-    table, last, here = step.kind.value, len(STAGES_OF[step.kind]), step.number
-    ways = [f"SELECT x.* FROM {table} x WHERE x.proc_status = 0 AND x.proc_stage = {here}"]
-    if here > 1:
-        place = f"x.proc_stage < {last} AND x.proc_stage = {here - 1} AND x.proc_status IN (2, 3)"
-        ways.append(f"SELECT x.* FROM {table} x WHERE {place}")
-    ways.append(
-        f"SELECT x.* FROM {table} x JOIN frames f ON f.id = x.frame_id"
-        f" WHERE x.proc_status IN (1, 6) AND x.proc_status = 6 AND {step.next_where_stale('x')}"
+def _by_step(steps: list[Step], word: Callable[[Step], str]) -> str:
+    """SQL: what `word` makes of the step that is next of the row."""
+    return f"(CASE r.next_stage {' '.join(f'WHEN {step.number} THEN {word(step)}' for step in steps)} END)"
+
+
+def _unmet(step: Step) -> str:
+    """SQL: in words, the first of the step's needs that is not met."""
+    needs = " ".join(f"WHEN NOT coalesce(({need.holds}), 1 = 0) THEN 'waits for ' || {need.otherwise}" for need in step.needs)
+    return f"CASE {needs} END" if needs else "NULL"
+
+
+def _rows(kind: RowKind, steps: list[Step]) -> str:
+    """SQL: the rows that have a next stage, and its number. Each way to have one in the words of a partial index."""
+    cases = " ".join(f"WHEN {step.next_where_stale('x')} THEN {step.number}" for step in steps)
+    stale = f"SELECT x.*, CASE {cases} END AS next_stage FROM {kind.value} x JOIN frames f ON f.id = x.frame_id"
+    return (
+        f"SELECT x.*, x.proc_stage AS next_stage FROM {kind.value} x WHERE x.proc_status = 0"
+        f" UNION ALL SELECT x.*, x.proc_stage + 1 FROM {kind.value} x"
+        f" WHERE x.proc_stage < {len(steps)} AND x.proc_status IN (2, 3)"
+        f" UNION ALL SELECT y.* FROM ({stale} WHERE x.proc_status IN (1, 6) AND x.proc_status = 6) y"
+        " WHERE y.next_stage IS NOT NULL"
     )
-    return " UNION ALL ".join(ways)
 
 
 def _other(step: Step) -> str:
@@ -75,14 +93,16 @@ def _other(step: Step) -> str:
     )
     state = f"CASE {' '.join(f'WHEN {when} THEN {word}' for when, word, _ in cases)} ELSE 'blocked' END"
     reason = f"CASE {' '.join(f'WHEN {when} THEN {why}' for when, _, why in cases)} ELSE {_own_stage(kind)} END"
+    head = _head(kind, f"'{step.stage.value}'", str(RANK[step.stage]))
     columns = (
-        f"{_head(step)}, {state} AS state, {reason} AS reason, FALSE AS is_next, ({_is_current(step)}) AS is_current,"
+        f"{head}, {state} AS state, {reason} AS reason, FALSE AS is_next, ({_is_current(step)}) AS is_current,"
         f" ({step.switched_on}) AS is_on, FALSE AS is_owed, ({warned}) AS with_warnings, f.priority AS priority,"
         " f.created_utc AS created_utc, j.job_id AS job_id, j.progress AS progress"
     )
+    same = f"j.kind = '{kind.value}' AND j.row_id = r.id AND j.stage = '{step.stage.value}'"
     return (
         f"SELECT {columns} FROM {kind.value} r JOIN frames f ON f.id = r.frame_id"
-        f" LEFT JOIN running_jobs j ON {_same(step, 'j')} WHERE NOT ({is_next})"
+        f" LEFT JOIN running_jobs j ON {same} WHERE NOT ({is_next})"
     )
 
 
@@ -94,16 +114,12 @@ def _is_current(step: Step) -> str:
     return f"{at} OR (r.proc_status = 6 AND {stale_from('r')} = {here} AND NOT ({has_next}))"
 
 
-def _head(step: Step) -> str:
-    one, two = step.dates
+def _head(kind: RowKind, stage: str, rank: str) -> str:
+    one, two = dates_of(kind)
     return (
-        f"r.frame_id AS frame_id, '{step.kind.value}' AS kind, r.id AS row_id, {one} AS date1, {two} AS date2,"
-        f" '{step.stage.value}' AS stage, {RANK[step.stage]} AS stage_rank"
+        f"r.frame_id AS frame_id, '{kind.value}' AS kind, r.id AS row_id, {one} AS date1, {two} AS date2,"
+        f" {stage} AS stage, {rank} AS stage_rank"
     )
-
-
-def _same(step: Step, job: str) -> str:
-    return f"{job}.kind = '{step.kind.value}' AND {job}.row_id = r.id AND {job}.stage = '{step.stage.value}'"
 
 
 def _off(step: Step) -> str:

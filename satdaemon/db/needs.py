@@ -43,14 +43,9 @@ class Step:
         return STAGES_OF[self.kind].index(self.stage) + 1
 
     @property
-    def dates(self) -> tuple[str, str]:
-        """SQL of the row's two dates; the second is empty but for pairs."""
-        return ("r.date1", "r.date2") if self.kind is RowKind.RSAR_IFG else ("r.date", "CAST(NULL AS DATE)")
-
-    @property
     def in_range(self) -> str:
         """SQL: the row is within the frame's range and scope."""
-        first, last = self.dates if self.kind is RowKind.RSAR_IFG else ("r.date", "r.date")
+        first, last = dates_of(self.kind) if self.kind is RowKind.RSAR_IFG else ("r.date", "r.date")
         return "1 = 1" if self.kind is RowKind.MASTER else in_scope(first, last)
 
     @property
@@ -76,6 +71,11 @@ class Step:
             )
             cases.append(f"({x}.proc_stage = 6 AND {stale_from(x)} < 5 AND NOT {again(self.kind, x)} AND EXISTS ({newer}))")
         return f"({' OR '.join(cases)})"
+
+
+def dates_of(kind: RowKind) -> tuple[str, str]:
+    """SQL of the row's two dates; the second is empty but for pairs."""
+    return ("r.date1", "r.date2") if kind is RowKind.RSAR_IFG else ("r.date", "CAST(NULL AS DATE)")
 
 
 def stale_from(x: str) -> str:
