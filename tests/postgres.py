@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -61,6 +62,13 @@ class Cluster:
                 cursor.execute(statement)
         finally:
             connection.close()
+
+    def rows(self, query: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        connection = psycopg2.connect(host=str(self.directory), user="satdaemon", dbname=database)
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
 
     def url(self, database: str) -> str:
         """SQLAlchemy URL of a database."""

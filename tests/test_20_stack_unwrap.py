@@ -148,6 +148,7 @@ def test_cells_grow_until_they_fit_the_memory():
     assert 25_000 / rows * 60_000 / cols * 700 <= 0.5 * 3e9
 
 
+@settings(deadline=None)
 @given(st.integers(1, 70_000), st.integers(1, 70_000), st.floats(1, 5000), st.floats(0.2, 64))
 def test_blocks_and_tiles_stay_within_the_budget(rows, cols, per_px, memory_gb):
     try:

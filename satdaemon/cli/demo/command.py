@@ -37,12 +37,12 @@ def demo(
     console = make_console()
     place = prepare(out, options={"dates": dates, "seed": seed, "database": database}, fresh=fresh)
     if not place.summary.exists():
-        _make_archive(place, dates=dates, seed=seed)
+        make_archive(place, dates=dates, seed=seed)
         settings = configure(place, database=database)
-        _make_frame(place, settings, console)
+        make_frame(place, settings, console)
         _process(place, settings, console)
         _need_points(place, settings, console)
-        _compare(place, settings, wall_s=time.monotonic() - started)
+        compare(place, settings, wall_s=time.monotonic() - started)
     settings = configure(place, database=database)
     _tell(place, settings, console)
     if keep:
@@ -51,13 +51,15 @@ def demo(
         stay_up(settings, console)
 
 
-def _make_archive(place: Place, *, dates: int, seed: int) -> None:
+def make_archive(place: Place, *, dates: int, seed: int) -> None:
+    """The simulated archive, orbits and DEM below the demo's directory."""
     from satdaemon.cli.simulate import simulate_with_bar
 
     simulate_with_bar(place.simulation, dates=dates, seed=seed)
 
 
-def _make_frame(place: Place, settings: Settings, console: Console) -> None:
+def make_frame(place: Place, settings: Settings, console: Console) -> None:
+    """The database, and in it the frame with its dates, switched on."""
     from satdaemon.control import SatDaemonController
     from satdaemon.db import Frame, init_database
 
@@ -98,7 +100,8 @@ def _need_points(place: Place, settings: Settings, console: Console) -> None:
         )
 
 
-def _compare(place: Place, settings: Settings, *, wall_s: float) -> None:
+def compare(place: Place, settings: Settings, *, wall_s: float) -> None:
+    """The pictures, and `summary.json`: the points against the truth."""
     from satdaemon.cli.demo.pictures import draw_series, draw_velocity
     from satdaemon.cli.demo.result import accuracy, read_result, totals
     from satdaemon.simulator import Truth
