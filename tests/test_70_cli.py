@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from commands import run
 from product_zips import damage, make_zip
 from realdata import data_dir
 from simulated import small_archive
@@ -16,14 +17,6 @@ from simulated import small_archive
 from satdaemon.cli import application as cli
 
 ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run `satdaemon` as a user would."""
-    argv = [sys.executable, "-m", "satdaemon.cli", *map(str, arguments)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
 
 
 def commands() -> list[str]:
@@ -45,6 +38,13 @@ def test_every_command_is_documented() -> None:
 @pytest.mark.parametrize("name", ["", *commands()])
 def test_every_command_has_help(name: str) -> None:
     assert "Usage" in run(*name.split(), "--help").stdout
+
+
+def test_a_process_of_its_own_ends_as_the_command_does(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "satdaemon.cli", "config", "check", "-d", str(tmp_path / "none.cfg")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ") and "none.cfg" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_configuration_that_is_wrong_is_told_without_a_stack_trace(tmp_path: Path) -> None:

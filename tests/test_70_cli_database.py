@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import run
 from postgres import Cluster
 from simulated import zip_of
 from sqlalchemy import text
@@ -24,14 +25,6 @@ BURSTS = [
                                                       [-2, 52 + lat]]]}}
     for k, lat in ((0, 0.0), (1, 0.18))
 ]  # fmt: skip
-
-
-def run(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "satdaemon.cli", *map(str, arguments)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def config(folder: Path, url: str = "sqlite:///db.sqlite") -> tuple[str, Path]:

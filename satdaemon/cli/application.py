@@ -6,13 +6,16 @@ import sys
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from satdaemon import __version__
 from satdaemon.errors import SatDaemonError
+
+if TYPE_CHECKING:
+    from satdaemon.control import SatDaemonController
 
 app = typer.Typer(
     name="satdaemon",
@@ -60,6 +63,14 @@ def make_console() -> Console:
     """A console for tables: as wide as the terminal, and wide enough for a log file where there is none."""
     console = Console()
     return console if console.is_terminal else Console(width=120)
+
+
+def controller(config: Path | None) -> SatDaemonController:
+    """What commands that change something act through."""
+    from satdaemon.config import load
+    from satdaemon.control import SatDaemonController
+
+    return SatDaemonController(load(config))
 
 
 @app.callback(invoke_without_command=True)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, app, controller, make_console
 
 if TYPE_CHECKING:
-    from satdaemon.control import SatDaemonController
     from satdaemon.db import Database
     from satdaemon.db.frames import FrameReport
 
@@ -169,7 +168,7 @@ def switch_on(
     config: ConfigOption = None,
 ) -> None:
     """Switch processing of a frame on, for all stages or til the end of one."""
-    control = _controller(config)
+    control = controller(config)
     if til is None:
         control.set_frame_full_proc(frame_id, True)
     else:
@@ -180,7 +179,7 @@ def switch_on(
 @frame_app.command("off")
 def switch_off(frame_id: FrameArgument, config: ConfigOption = None) -> None:
     """Switch a frame off: nothing new is started."""
-    _controller(config).set_frame_full_proc(frame_id, False)
+    controller(config).set_frame_full_proc(frame_id, False)
     typer.echo(f"{frame_id}: off")
 
 
@@ -193,19 +192,12 @@ def updates(
 
     if word not in ("on", "off"):
         raise RequestError(f"frame updates: expected on or off, got {word!r}")
-    _controller(config).set_frame_noupdate(frame_id, word == "off")
+    controller(config).set_frame_noupdate(frame_id, word == "off")
     typer.echo(f"{frame_id}: updates {word}" + (": only its initial processing" if word == "off" else ""))
 
 
 @frame_app.command("priority")
 def priority(frame_id: FrameArgument, value: int, config: ConfigOption = None) -> None:
     """Set a frame's priority; higher goes first."""
-    _controller(config).set_frame_priority(frame_id, value)
+    controller(config).set_frame_priority(frame_id, value)
     typer.echo(f"{frame_id}: priority {value}")
-
-
-def _controller(config: Path | None) -> SatDaemonController:
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
-
-    return SatDaemonController(load(config))

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, app, controller, make_console
 
 if TYPE_CHECKING:
-    from satdaemon.control import SatDaemonController
     from satdaemon.db.job_list import JobLine
 
 job_app = typer.Typer(help="Jobs: list, show, retry, cancel.", no_args_is_help=True)
@@ -34,7 +33,7 @@ def list_jobs(
     from satdaemon.db.job_list import JobPlace, listing
 
     places = [place for place, is_wanted in ((JobPlace.FAILED, failed), (JobPlace.RUNNING, running)) if is_wanted]
-    found = listing(_controller(config).database, frame_id=frame_id, places=places or tuple(JobPlace), most=most)
+    found = listing(controller(config).database, frame_id=frame_id, places=places or tuple(JobPlace), most=most)
     if as_json:
         typer.echo(json.dumps([asdict(line) for line in found], indent=1, default=str))
         return
@@ -50,7 +49,7 @@ def show(
     """Show one job: where it stands, its log, and all that happened to it."""
     from satdaemon.db.job_list import history
 
-    found = history(_controller(config).database, job_id)
+    found = history(controller(config).database, job_id)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=1, default=str))
         return
@@ -76,7 +75,7 @@ def retry(
     config: ConfigOption = None,
 ) -> None:
     """Try failed jobs again with all their tries, release held ones, hurry those that wait for their next try."""
-    count = _controller(config).retry(job_id=job_id, frame_id=frame_id, stage=stage)
+    count = controller(config).retry(job_id=job_id, frame_id=frame_id, stage=stage)
     typer.echo(f"{count} jobs are tried again" if count else "nothing to try again: no failed, held or delayed job is meant")
 
 
@@ -88,7 +87,7 @@ def cancel(
     config: ConfigOption = None,
 ) -> None:
     """Stop a job, or all jobs of a frame, running ones too; they are held until `job retry`."""
-    count = _controller(config).cancel(job_id=job_id, frame_id=frame_id, reason=reason)
+    count = controller(config).cancel(job_id=job_id, frame_id=frame_id, reason=reason)
     typer.echo(
         f"{count} jobs are stopped and held; `satdaemon job retry` releases them"
         if count
@@ -107,10 +106,3 @@ def _print(lines: list[JobLine]) -> None:
         row = (str(line.job_id), escape(line.title), place, line.machine or "", str(line.attempt), since, escape(line.what))
         table.add_row(*row)
     make_console().print(table if lines else "no such jobs")
-
-
-def _controller(config: ConfigOption) -> SatDaemonController:
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
-
-    return SatDaemonController(load(config))
