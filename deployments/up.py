@@ -205,8 +205,9 @@ class Up:
             return PartState(self.state, None, restarts, log)
         if down:
             return PartState(DOWN, f"{', '.join(down)} ended and is started again", restarts, log)
+        said = [service.waits_for for service in part.services if service.waits_for is not None]
         waits_for = self.turns.waits_for if part.kind == PLANNER and self.turns is not None else None
-        return PartState(UP, f"waits for {waits_for}" if waits_for else part.note, restarts, log)
+        return PartState(UP, f"waits for {waits_for}" if waits_for else "; ".join(said) or part.note, restarts, log)
 
     def _clock(self) -> str:
         return f"({time.monotonic() - self.began:.1f} s)"
