@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 import pytest
 from frames_made import FRAME, make_frame, plan, start
 from sqlalchemy import select, update
 
-from satdaemon.db import Database, FailedJob, JobEvent, Machine, MachineFailure, PendingJob, RunningJob, jobs, machines, messages
+from satdaemon.db import (
+    DaemonTools,
+    Database,
+    FailedJob,
+    JobEvent,
+    Machine,
+    MachineFailure,
+    PendingJob,
+    RunningJob,
+    jobs,
+    machines,
+    messages,
+)
 from satdaemon.db.clock import now_utc
 from satdaemon.db.jobs.packing import Ask, pack
 from satdaemon.db.jobs.reservation import Shelf
@@ -123,6 +134,19 @@ def test_a_machine_that_fails_all_before_the_first_succeeds_elsewhere(
     assert state(database) == "quarantined" and database.query(FailedJob) == []
 
 
+def test_what_all_machines_have_in_common_is_no_machines_fault(
+    database: Database, working: tuple[list[RunningJob], list[RunningJob]]
+) -> None:
+    here, there = working
+    end(database, [*here, *there[:1]], CRASH)  # a disk that all write to is full
+    end(database, granted(database, ["small"]), CRASH)
+    end(database, there[1:2])  # there is room again
+    assert {f.machine for f in database.query(MachineFailure)} == {"small"}
+    end(database, there[2:])
+    end(database, granted(database, ["large"]))
+    assert state(database) == "enabled", "what began after the trouble shows only that it has passed"
+
+
 def test_what_is_the_jobs_own_fault_or_an_order_says_nothing_of_the_machine(
     database: Database, working: tuple[list[RunningJob], list[RunningJob]]
 ) -> None:
@@ -206,8 +230,12 @@ def test_never_where_it_is_switched_off(database: Database, working: tuple[list[
     assert state(database) == "enabled" and database.query(MachineFailure) == []
 
 
-@pytest.mark.parametrize(("lives", "expected"), [(True, "MachineLost"), (False, "WorkerLost")])
-def test_a_job_that_hangs_is_told_from_a_worker_that_died(database: Database, lives: bool, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("up_for_s", "passed_s", "expected"), [(50.0, 5.0, "MachineLost"), (5.0, 5.0, "WorkerLost"), (50.0, 30.0, "WorkerLost")]
+)
+def test_a_job_that_hangs_is_told_from_a_worker_that_died_and_from_a_database_that_was_away(
+    database: Database, up_for_s: float, passed_s: float, expected: str
+) -> None:
     settle(database)
     make_frame(database, 2)
     plan(database)
@@ -216,13 +244,13 @@ def test_a_job_that_hangs_is_told_from_a_worker_that_died(database: Database, li
     with database.session_scope() as session:
         old = {"heartbeat_utc": now_utc(-31.0), "granted_utc": now_utc(-40.0)}
         session.execute(update(RunningJob).where(RunningJob.job_id == job.job_id).values(**old))
-        session.execute(update(Machine).values(up_since_utc=now_utc(-50.0 if lives else -5.0)))
+        session.execute(update(Machine).values(up_since_utc=now_utc(-up_for_s)))
+        session.execute(update(DaemonTools).values(last_grants_utc=now_utc(-passed_s)))
     machines.seen(database, "small")
     jobs.rescue(database)
     (event,) = database.query(JobEvent, event="retry", job_id=job.job_id)
     assert str(event.message).startswith(expected)
-    assert [f.job_id for f in database.query(MachineFailure)] == ([job.job_id] if lives else [])
-    assert timedelta() < event.at_utc - job.created_utc
+    assert [f.job_id for f in database.query(MachineFailure)] == ([job.job_id] if expected == "MachineLost" else [])
 
 
 def test_a_machine_is_avoided_only_as_long_as_another_could_take_the_job() -> None:

@@ -1,8 +1,9 @@
 """Whether a failure is its job's fault or its machine's, and what becomes of a machine that spoils jobs.
 
 Each failure that may be the machine's fault is a row of machine_failures, until a job of the same stage succeeds there.
-A job that fails on a second machine takes its rows back: it is the job. Once enough jobs failed in a row whose like
-succeed elsewhere, the machine is quarantined, and its jobs get back what they lost there.
+A job that fails on a second machine takes its rows back: it is the job. Once enough jobs failed in a row while their
+like succeeded on machines that have no such rows (else it is something that all have in common), the machine is
+quarantined, and its jobs get back what they lost there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from satdaemon.errors import may_blame_machine
 
 WHO = "satdaemon"
 """Who quarantines a machine without a person."""
-_FINISHED = "finished"
+_FINISHED, _FAILED = "finished", ("failed", "retry")
 _REASON = 200
 
 
@@ -49,13 +50,18 @@ def end(db: Store, session: Session, job: RunningJob, failure: Failure, usage: U
 
 def succeeded(db: Store, session: Session, job: RunningJob) -> None:
     """A job has finished: failures of its stage on its machine are no row any more; those elsewhere weigh more."""
-    # Mostly there are none at all, and this is all that it costs.
-    failing = session.scalars(select(MachineFailure.machine).where(MachineFailure.stage == job.stage).distinct()).all()
+    failing = _failing(session, job.stage)  # mostly nowhere, and this is all that it costs
     if job.machine in failing:
         mine = (MachineFailure.machine == job.machine, MachineFailure.stage == job.stage)
         session.execute(delete(MachineFailure).where(*mine))
-    for name in sorted(set(failing) - {job.machine}):
+        return
+    for name in sorted(failing):
         _weigh(db, session, name, job)
+
+
+def _failing(session: Session, stage: str) -> set[str]:
+    """Machines where jobs of a stage failed last."""
+    return set(session.scalars(select(MachineFailure.machine).where(MachineFailure.stage == stage).distinct()))
 
 
 def _names(failed_on: str | None) -> tuple[str, ...]:
@@ -106,20 +112,27 @@ def _weigh(db: Store, session: Session, name: str, finished: RunningJob | None =
 
 
 def _succeeds_elsewhere(session: Session, failures: Sequence[MachineFailure], finished: RunningJob | None) -> bool:
-    """Whether jobs of a stage succeeded on other machines since the first of these failures: of the same frames, or of
-    any frame where more than one frame fails here (else it may be that frame)."""
-    first, frames = failures[0], {one.frame_id for one in failures}
-    if finished is not None and finished.stage == first.stage and (len(frames) > 1 or finished.frame_id in frames):
+    """Whether jobs of a stage succeeded between the first and the last of these failures, on machines where none failed:
+    of the same frames, or of any frame where more than one frame fails here (else it may be that frame).
+
+    What begins after the last one, and succeeds, tells only that something has passed.
+    """
+    first, last, frames = failures[0], failures[-1], {one.frame_id for one in failures}
+    since_then = (JobEvent.frame_id.in_(frames), JobEvent.id > first.after_event, JobEvent.stage == first.stage)
+    failed = select(JobEvent.machine).where(*since_then, JobEvent.event.in_(_FAILED)).distinct()
+    failing = _failing(session, first.stage).union(name for name in session.scalars(failed) if name)
+    if finished is not None and finished.stage == first.stage and finished.machine not in failing:
+        ran_through = finished.started_utc is not None and finished.started_utc < last.at_utc
+        if ran_through and (len(frames) > 1 or finished.frame_id in frames):
+            return True
+    same = (JobEvent.id <= last.after_event, JobEvent.event == _FINISHED, JobEvent.machine.not_in(failing))
+    if session.scalar(select(JobEvent.id).where(*since_then, *same).limit(1)) is not None:
         return True
-    same = (
-        JobEvent.frame_id.in_(frames), JobEvent.id > first.after_event, JobEvent.event == _FINISHED,
-        JobEvent.stage == first.stage, JobEvent.machine != first.machine,
-    )  # fmt: skip
-    if session.scalar(select(JobEvent.id).where(*same).limit(1)) is not None:
-        return True
-    others = LearnedCost.machine.not_in((ALL_MACHINES, first.machine))
+    if finished is not None or len(frames) == 1:
+        return False
+    others = LearnedCost.machine.not_in((ALL_MACHINES, *failing))
     since = (LearnedCost.stage == first.stage, LearnedCost.last_updated >= first.at_utc)
-    return len(frames) > 1 and session.scalar(select(LearnedCost.stage).where(others, *since).limit(1)) is not None
+    return session.scalar(select(LearnedCost.stage).where(others, *since).limit(1)) is not None
 
 
 def _has_another(db: Store, session: Session, name: str) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.jobs import blame
-from satdaemon.db.models import Machine, RunningJob
+from satdaemon.db.models import DaemonTools, Machine, RunningJob
 from satdaemon.db.store import Store
 from satdaemon.domain import Failure, Usage
 from satdaemon.errors import Disposition, MachineLost, WorkerLost
@@ -46,16 +46,19 @@ def _failure(db: Store, session: Session, job: RunningJob) -> Failure:
     silent = f"{job.machine} has not been heard of for {lease_s:g} s"
     if job.started_utc is None:
         silent = f"it was granted {job.machine} and did not begin within {lease_s:g} s"
-    elif _worker_lives(session, job, lease_s):
+    elif _hangs(session, job, lease_s):
         kind, silent = MachineLost, f"its worker on {job.machine} lives, but the job has not beaten for {lease_s:g} s: it hangs"
     disposition = Disposition.DISCARD if job.cancel_by is not None else Disposition.RETRY
     return Failure(kind.__name__, silent, "", disposition)
 
 
-def _worker_lives(session: Session, job: RunningJob, lease_s: float) -> bool:
-    """Whether the worker that the job ran in was heard of well after the job's last beat."""
-    machine = session.get(Machine, job.machine)
-    if machine is None or machine.last_seen_utc is None or machine.up_since_utc is None:
+def _hangs(session: Session, job: RunningJob, lease_s: float) -> bool:
+    """Whether the worker that the job ran in was heard of well after the job's last beat, while beats could be taken.
+
+    After a time without a database nobody has beaten: no grant pass was recorded meanwhile.
+    """
+    machine, passed_utc = session.get(Machine, job.machine), session.scalar(select(DaemonTools.last_grants_utc))
+    if machine is None or machine.last_seen_utc is None or machine.up_since_utc is None or passed_utc is None:
         return False
-    later = machine.last_seen_utc > job.heartbeat_utc + timedelta(seconds=lease_s / 2)
-    return later and machine.up_since_utc < job.granted_utc
+    late_utc = job.heartbeat_utc + timedelta(seconds=lease_s / 2)
+    return machine.last_seen_utc > late_utc and passed_utc > late_utc and machine.up_since_utc < job.granted_utc
