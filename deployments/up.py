@@ -57,7 +57,7 @@ class Up:
         self.signals = Signals(display.tell)
         self.power = Power(database, display.tell)
         self.supervisor = Supervisor(display.tell)
-        self.claims = Claims(database, [part.name for part in parts], self._states, display.tell)
+        self.claims = Claims(database, [part.name for part in parts], self.states, display.tell)
         self.turns: Turns | None = None
         self.telling: Telling | None = None
         self.why_ended = "an error, which its terminal or journal shows"
@@ -192,7 +192,8 @@ class Up:
                 "(satdaemon daemon status shows which): this one ends and gives its jobs back"
             )
 
-    def _states(self) -> Mapping[str, PartState]:
+    def states(self) -> Mapping[str, PartState]:
+        """How the parts are, for their claims' beats."""
         return {part.name: self._state_of(part) for part in self.parts}
 
     def _state_of(self, part: Part) -> PartState:

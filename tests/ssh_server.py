@@ -44,7 +44,8 @@ class SshServer:
         """Begin to listen."""
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # Debian's sshd wants it
-        libraries = {"LD_LIBRARY_PATH": f"{UNPACKED}/usr/lib/x86_64-linux-gnu"} if UNPACKED else {}
+        places = map(str, Path(UNPACKED, "usr/lib").glob("*-linux-gnu")) if UNPACKED else ()
+        libraries = {"LD_LIBRARY_PATH": ":".join(places)} if UNPACKED else {}
         with (self.place / "log").open("ab") as log:
             argv = [program(), "-D", "-e", "-f", str(self.place / "sshd_config")]
             self.process = subprocess.Popen(argv, stderr=log, env={**os.environ, **libraries})

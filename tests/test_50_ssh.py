@@ -15,10 +15,12 @@ from distributed import Client
 from engine_parts import make_settings, until
 from ssh_server import SshServer, needed
 
-from deployments.parts import all_parts
+from deployments.display import Display
+from deployments.parts import Part, all_parts
 from deployments.services import dask_scheduler, ssh_worker
+from deployments.up import Up
 from satdaemon.config import Settings, load
-from satdaemon.db import Machine, init_database
+from satdaemon.db import Machine, init_database, parts
 from satdaemon.machines.cluster import worker_address
 from satdaemon.machines.remote import command
 from satdaemon.machines.supervisor import Service, Supervisor
@@ -37,9 +39,9 @@ def ssh_settings(place: Path, ssh: str = "ssh") -> Settings:
 
 def test_up_starts_what_is_local_and_what_is_reached_by_ssh(tmp_path: Path) -> None:
     settings = ssh_settings(tmp_path, "ssh -p 2222")
-    parts = {part.name: part for part in all_parts(settings, tmp_path / "forks")}
-    assert list(parts) == ["prefect", "scheduler", "worker m2", "worker m1", f"flows {os.uname().nodename}", "planner"]
-    assert "satdaemon.machines.remote" in parts["worker m1"].services[0].argv
+    made = {part.name: part for part in all_parts(settings, tmp_path / "forks")}
+    assert list(made) == ["prefect", "scheduler", "worker m2", "worker m1", f"flows {os.uname().nodename}", "planner"]
+    assert "satdaemon.machines.remote" in made["worker m1"].services[0].argv
     argv = command(settings, settings.machines[0])
     assert argv[:3] == ["ssh", "-p", "2222"] and {"BatchMode=yes", "ControlPath=none"} <= set(argv)
     assert argv[-2] == "127.0.0.1"
@@ -142,7 +144,12 @@ def test_a_host_that_does_not_answer_is_said_and_tried_again(tmp_path: Path) -> 
     settings = ssh_settings(tmp_path, "sh -c 'echo no route to host >&2; exit 255' --")
     supervisor = Supervisor(lambda _: None)
     worker = supervisor.add(ssh_worker(settings, settings.machines[0]))
+    database = init_database(settings)
+    up = Up(settings, [Part("worker", "worker m1", (worker,), "m1")], database, Display(database, is_live=False), once=False)
+    up.state = parts.UP
     until(lambda: "waits for 127.0.0.1: ssh ended with code 255: no route to host" in (worker.waits_for or ""), 60.0)
-    until(lambda: worker.log is not None and worker.log.read_text().count("ssh ended with code 255") == 2, 60.0)
+    said = up.states()["worker m1"]
+    assert (said.state, said.restarts) == (parts.UP, 0) and str(said.message).startswith("waits for 127.0.0.1: ssh ended")
+    until(lambda: worker.log is not None and worker.log.read_text().count("ssh ended with code 255") >= 2, 60.0)
     supervisor.stop()
     assert worker.process is not None and worker.process.returncode == 0

@@ -61,7 +61,8 @@ class Remote:
         failures = 0
         while not self.stop.is_set():
             began = time.monotonic()
-            self._waits(f"starts by SSH on {self.machine.host}")
+            if failures == 0:  # later on, why it did not come to that is of more use
+                self._waits(f"starts by SSH on {self.machine.host}")
             code = self._one_life()
             if self.stop.is_set():
                 break
