@@ -102,6 +102,10 @@ def test_a_machine_whose_jobs_fail_while_such_jobs_succeed_elsewhere_is_quaranti
     failed = {job.job_id for job in (*here, *third[:1])}
     again = [job for job in database.query(PendingJob) if job.job_id in failed]
     assert len(again) == 3 and {(job.tries, job.failed_on) for job in again} == {(0, "small")}
+    (late,) = third[1:]
+    assert jobs.fail(database, late.job_id, late.attempt, CRASH, USAGE).kind == "retry", "it was still running there"
+    assert database.query(PendingJob, job_id=late.job_id)[0].tries == 0
+    assert database.query(FailedJob) == [] and database.query(MachineFailure) == []
     end(database, [job for job in database.query(RunningJob) if job.machine == "large"])
     jobs.grant_pass(database)
     new = [job for job in database.query(RunningJob) if job.started_utc is None]

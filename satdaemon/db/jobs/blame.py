@@ -43,8 +43,14 @@ def end(db: Store, session: Session, job: RunningJob, failure: Failure, usage: U
     if any(name != job.machine for name in before):
         session.execute(delete(MachineFailure).where(MachineFailure.job_id == job.job_id))
     elif db.settings.parameters.quarantine_after:
-        _note(session, job, failure, tries)
-        _weigh(db, session, job.machine)
+        found = _note(session, job, failure, tries)
+        if session.scalar(select(Machine.state).where(Machine.name == job.machine)) == QUARANTINED:
+            _give_back(session, [found])  # known to be sick: it was only still running there
+            session.delete(found)
+        else:
+            _weigh(db, session, job.machine)
+        if outcome.kind == "failed" and session.get(PendingJob, job.job_id) is not None:
+            return Outcome("retry", reason=outcome.reason)
     return outcome
 
 
@@ -68,17 +74,17 @@ def _names(failed_on: str | None) -> tuple[str, ...]:
     return tuple(failed_on.split(",")) if failed_on else ()
 
 
-def _note(session: Session, job: RunningJob, failure: Failure, tries: int) -> None:
+def _note(session: Session, job: RunningJob, failure: Failure, tries: int) -> MachineFailure:
     session.flush()
     left = session.scalar(select(PendingJob.tries).where(PendingJob.job_id == job.job_id))
     newest = session.scalar(select(func.max(JobEvent.id))) or 0
-    session.add(
-        MachineFailure(
-            machine=job.machine, job_id=job.job_id, frame_id=job.frame_id, stage=job.stage, after_event=newest,
-            tries=1 if left is None else left - tries, reason=f"{failure.error_class}: {failure.message}"[:_REASON],
-        )
+    found = MachineFailure(
+        machine=job.machine, job_id=job.job_id, frame_id=job.frame_id, stage=job.stage, after_event=newest,
+        tries=1 if left is None else left - tries, reason=f"{failure.error_class}: {failure.message}"[:_REASON],
     )  # fmt: skip
+    session.add(found)
     session.flush()
+    return found
 
 
 def _weigh(db: Store, session: Session, name: str, finished: RunningJob | None = None) -> None:
@@ -86,13 +92,13 @@ def _weigh(db: Store, session: Session, name: str, finished: RunningJob | None =
 
     `finished`: a job that succeeds elsewhere just now.
     """
-    # Locked first: two jobs that fail there at once are counted one after the other.
-    machine = session.scalar(select(Machine).where(Machine.name == name).with_for_update())
-    if machine is None or machine.state != ENABLED:
-        return
+    # Two jobs that fail there at once may each miss the other: whatever ends next counts both.
     found = list(session.scalars(select(MachineFailure).where(MachineFailure.machine == name).order_by(MachineFailure.id)))
     limit = db.settings.parameters.quarantine_after
     if not limit or len({one.job_id for one in found}) < limit:
+        return
+    machine = session.scalar(select(Machine).where(Machine.name == name).with_for_update())
+    if machine is None or machine.state != ENABLED:
         return
     stages = {one.stage for one in found}
     of_stage = {stage: [one for one in found if one.stage == stage] for stage in sorted(stages)}
@@ -107,6 +113,7 @@ def _weigh(db: Store, session: Session, name: str, finished: RunningJob | None =
         return
     put(session, machine, QUARANTINED, who=WHO, reason=reason)
     given_back = _give_back(session, blaming)
+    session.execute(delete(MachineFailure).where(MachineFailure.machine == name))
     of = f"{given_back} of its jobs got back the tries that they lost there"
     occasions.machine_quarantined(session, name, WHO, f"{reason}. {of}")
 
