@@ -57,7 +57,8 @@ KINDS: Mapping[str, Kind] = {
 
 
 def all_parts(settings: Settings, forks: Path) -> list[Part]:
-    """Every part, for one host; a worker for each machine with `start = local`. They share a fork server at `forks`."""
+    """Every part that `satdaemon up` brings up: workers of machines with `start = local`, which share a fork server at
+    `forks`, and with `start = ssh`."""
     found: list[Part] = []
     local = [machine for machine in settings.machines if machine.start == "local"]
     for kind, what in KINDS.items():
@@ -67,6 +68,8 @@ def all_parts(settings: Settings, forks: Path) -> list[Part]:
         for place, machine in enumerate(local):
             first = (services.fork_server(settings, forks),) if place == 0 else ()
             found.append(Part(kind, f"worker {machine.name}", first + what.make(settings, machine, forks), machine.name))
+        for machine in (one for one in settings.machines if one.start == "ssh"):
+            found.append(Part(kind, f"worker {machine.name}", (services.ssh_worker(settings, machine),), machine.name))
     return found
 
 

@@ -77,6 +77,17 @@ def dask_worker(settings: Settings, machine: Machine, forks: Path | None = None)
     return service
 
 
+def ssh_worker(settings: Settings, machine: Machine) -> Service:
+    """The near end of a worker that is started by SSH on its machine; what that one prints is in its log here."""
+    logs = settings.parameters.service_path / "logs"
+    note = logs / f"{machine.name}.waits"
+    argv = ("-m", "satdaemon.machines.remote", machine.name, "-d", str(settings.source), "--note", str(note))
+    service = _service(settings, machine.name, argv)
+    service.note = note
+    service.grace_s = 30.0  # the worker gives its jobs back first
+    return service
+
+
 def process_worker(settings: Settings) -> Service:
     """Prefect's process worker, in which the flow runs live. They end with it."""
     service = _service(settings, "flows", ("-m", "deployments.process_worker", "-d", str(settings.source)))

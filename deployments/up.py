@@ -57,7 +57,7 @@ class Up:
         self.signals = Signals(display.tell)
         self.power = Power(database, display.tell)
         self.supervisor = Supervisor(display.tell)
-        self.claims = Claims(database, [part.name for part in parts], self._states, display.tell)
+        self.claims = Claims(database, [part.name for part in parts], self.states, display.tell)
         self.turns: Turns | None = None
         self.telling: Telling | None = None
         self.why_ended = "an error, which its terminal or journal shows"
@@ -192,7 +192,8 @@ class Up:
                 "(satdaemon daemon status shows which): this one ends and gives its jobs back"
             )
 
-    def _states(self) -> Mapping[str, PartState]:
+    def states(self) -> Mapping[str, PartState]:
+        """How the parts are, for their claims' beats."""
         return {part.name: self._state_of(part) for part in self.parts}
 
     def _state_of(self, part: Part) -> PartState:
@@ -205,8 +206,9 @@ class Up:
             return PartState(self.state, None, restarts, log)
         if down:
             return PartState(DOWN, f"{', '.join(down)} ended and is started again", restarts, log)
+        said = [service.waits_for for service in part.services if service.waits_for is not None]
         waits_for = self.turns.waits_for if part.kind == PLANNER and self.turns is not None else None
-        return PartState(UP, f"waits for {waits_for}" if waits_for else part.note, restarts, log)
+        return PartState(UP, f"waits for {waits_for}" if waits_for else "; ".join(said) or part.note, restarts, log)
 
     def _clock(self) -> str:
         return f"({time.monotonic() - self.began:.1f} s)"

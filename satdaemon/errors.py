@@ -7,12 +7,14 @@ SatDaemonError
  ├─ DataError            an input is unusable; the same input fails again         FAIL
  │   └─ CorruptProduct   a file is not what its name, size or checksum says       FAIL
  ├─ ProcessingError      the numbers do not allow a result (e.g. ESD incoherent)  FAIL
+ │   └─ ProgramFailed    a program crashed, or ended without a word of why        FAIL
  ├─ NotUsable            a rule leaves this date or pair out, with the reason     EXCLUDE
  ├─ NotReady             an input does not exist yet (an orbit, a disk): later    WAIT
  ├─ TransientError       may pass by itself                                       RETRY
  │   ├─ ArchiveError     an archive did not answer as it should                   RETRY
  │   ├─ DatabaseUnavailable  the database does not answer, is locked or full      RETRY
- │   ├─ MachineLost      the machine or worker of a job went away                 RETRY
+ │   ├─ MachineLost      something on its machine ended a job                     RETRY
+ │   │   └─ WorkerLost   the worker, or the whole machine, went away              RETRY
  │   ├─ OutOfMemory      the job needed more memory than it was given             RETRY
  │   └─ TimeLimit        the job ran longer than its limit                        RETRY
  ├─ LeaseLost            somebody else holds the job now: discard the output      DISCARD
@@ -39,6 +41,8 @@ class SatDaemonError(Exception):
     """Base of all errors raised on purpose. Messages say what was expected, what was found, what to do."""
 
     disposition: ClassVar[Disposition] = Disposition.FAIL
+    blames_machine: ClassVar[bool] = False
+    """It may be the machine's fault: where only one machine has such failures, that one is sick."""
 
 
 class ConfigError(SatDaemonError):
@@ -67,6 +71,12 @@ class CorruptProduct(DataError):
 
 class ProcessingError(SatDaemonError):
     """The input is readable but does not allow a result."""
+
+
+class ProgramFailed(ProcessingError):
+    """A program ended by a signal or a return code and did not say why."""
+
+    blames_machine = True
 
 
 class NotUsable(SatDaemonError):
@@ -100,7 +110,15 @@ class DatabaseUnavailable(TransientError):
 
 
 class MachineLost(TransientError):
-    """The machine, worker or process that held a job went away."""
+    """Something on the machine ended a job, or took its product: a kill from outside, a guard that died, a disk."""
+
+    blames_machine = True
+
+
+class WorkerLost(MachineLost):
+    """The worker that held a job, or its whole machine, went away."""
+
+    blames_machine = False
 
 
 class OutOfMemory(TransientError):
@@ -109,6 +127,8 @@ class OutOfMemory(TransientError):
 
 class TimeLimit(TransientError):
     """The job was stopped because it ran longer than its time limit."""
+
+    blames_machine = True
 
 
 class LeaseLost(SatDaemonError):
@@ -121,3 +141,9 @@ class Cancelled(SatDaemonError):
     """The operator stopped the job."""
 
     disposition = Disposition.DISCARD
+
+
+def may_blame_machine(error_class: str) -> bool:
+    """True where a failure of this class may be its machine's fault. What is not of this module (OSError, a bug) may be."""
+    known = globals().get(error_class)
+    return not (isinstance(known, type) and issubclass(known, SatDaemonError)) or known.blames_machine

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from satdaemon.config import Settings
-from satdaemon.db.overview import Overview, PartView, RunningView
+from satdaemon.db.overview import MachineView, Overview, PartView, RunningView
 
 _COLOURS = {"up": "green", "starting": "yellow", "ending": "yellow", "idle": "yellow", "down": "red"}
 _WORDS = {"run": "running", "pause": "paused", "power_down": "powering down"}
@@ -63,8 +63,13 @@ def machines_table(seen: Overview) -> Table:
         colour = "green" if (machine.is_seen and machine.state == "enabled") else "yellow"
         used = (machine.cpu_used, machine.memory_used_gb, machine.disk_used)
         shares = map(_of, used, (machine.cpu, machine.memory_gb, machine.disk))
-        table.add_row(machine.name, f"[{colour}]{state}[/]", str(machine.jobs), *shares, escape(machine.reason or ""))
+        table.add_row(machine.name, f"[{colour}]{state}[/]", str(machine.jobs), *shares, escape(_word(machine)))
     return table
+
+
+def _word(machine: MachineView) -> str:
+    failing = f"{machine.failing} jobs in a row failed here" if machine.failing else ""
+    return machine.reason or failing
 
 
 def ago(now: datetime, then: datetime) -> str:

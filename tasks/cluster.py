@@ -27,7 +27,7 @@ from prefect.tasks import Task
 from prefect_dask import DaskTaskRunner
 
 from satdaemon.config import Settings
-from satdaemon.errors import MachineLost
+from satdaemon.errors import WorkerLost
 from satdaemon.machines.cluster import worker_address
 from satdaemon.machines.security import dask_security
 from tasks.stop import Stopped
@@ -108,7 +108,7 @@ class ClusterTaskRunner(DaskTaskRunner):
     ) -> Any:
         """Run a plain function on a machine's worker, with the resources and priority annotated, and wait.
 
-        `while_waiting` is called about twice a second. Raises MachineLost where the worker went away, Stopped where
+        `while_waiting` is called about twice a second. Raises WorkerLost where the worker went away, Stopped where
         the flow run is being ended.
         """
         annotations = dask.get_annotations()
@@ -141,7 +141,7 @@ class ClusterTaskRunner(DaskTaskRunner):
             except (KilledWorker, NoValidWorkerError, CancelledError, FutureCancelledError, OSError) as error:
                 if self.stop.is_set():
                     raise Stopped from error
-                raise MachineLost(f"the worker of {machine} went away: {error}") from error
+                raise WorkerLost(f"the worker of {machine} went away: {error}") from error
 
     def _address_of(self, machine: str) -> str:
         waited_s = 0.0
@@ -150,7 +150,7 @@ class ClusterTaskRunner(DaskTaskRunner):
                 raise Stopped
             waited_s += _POLL_S
             if waited_s > _WORKER_S:
-                raise MachineLost(f"machine {machine} was granted, but its worker is not connected to the scheduler")
+                raise WorkerLost(f"machine {machine} was granted, but its worker is not connected to the scheduler")
         return address
 
 

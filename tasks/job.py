@@ -19,7 +19,7 @@ from prefect.tasks import Task
 
 from satdaemon.db import jobs
 from satdaemon.domain import Failure, Job, Usage
-from satdaemon.errors import Disposition, MachineLost, SatDaemonError
+from satdaemon.errors import Disposition, SatDaemonError, WorkerLost
 from tasks.body import run_on_machine
 from tasks.cluster import ClusterTaskRunner, current_cluster
 from tasks.grants import Grants, current_grants
@@ -86,7 +86,7 @@ def _on_cluster(job: Job, state: jobs.JobState, grants: Grants, cluster: Cluster
         summary: dict[str, Any] = cluster.call(
             machine, job.title, bar.look, run_on_machine, str(database.settings.source), job, attempt, *ids
         )
-    except (MachineLost, Stopped) as error:
+    except (WorkerLost, Stopped) as error:
         outcome = _give_back(grants, job, attempt, error)
         if isinstance(error, Stopped):
             raise

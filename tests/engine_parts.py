@@ -51,7 +51,8 @@ PROGRAM = textwrap.dedent(
     time.sleep(do.get("sleep_s", 0.0))
     while "until" in do and not Path(do["until"]).exists():
         time.sleep(0.1)
-    if do.get("exit"):
+    machine = os.environ.get("SATDAEMON_MACHINE")
+    if do.get("exit") and do.get("on", machine) == machine:
         print("told to fail", file=sys.stderr)
         sys.exit(do["exit"])
     (out / "product.txt").write_text(f"{job['job_id']}-{job['attempt']}")

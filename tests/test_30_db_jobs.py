@@ -259,7 +259,7 @@ def test_a_lost_lease_goes_back_and_fails_when_its_tries_are_used_up(database: D
         if number < 3:
             grant = again(database, grant)
     (failed,) = database.query(FailedJob)
-    assert failed.error_class == "MachineLost" and "not been heard of" in str(failed.message)
+    assert failed.error_class == "WorkerLost" and "not been heard of" in str(failed.message)
     assert jobs.rescue(database) == []
 
 

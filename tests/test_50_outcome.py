@@ -62,7 +62,7 @@ def test_the_kernel_counts_its_kills(tmp_path: Path) -> None:
     assert of_command(tmp_path, ended(None, int(signal.SIGKILL), kernel_kills=1)) == "OutOfMemory"
     assert of_command(tmp_path, ended(137, kernel_kills=1)) == "OutOfMemory", "a shell whose program was killed"
     assert of_command(tmp_path, ended(None, int(signal.SIGKILL))) == "MachineLost", "somebody else killed it"
-    assert of_command(tmp_path, ended(3, kernel_kills=1)) == "ProcessingError", "it was another one that the kernel killed"
+    assert of_command(tmp_path, ended(3, kernel_kills=1)) == "ProgramFailed", "it was another one that the kernel killed"
 
 
 def test_the_limit_is_what_was_granted(tmp_path: Path) -> None:
@@ -72,5 +72,5 @@ def test_the_limit_is_what_was_granted(tmp_path: Path) -> None:
 
 
 def test_a_failure_that_has_nothing_to_do_with_memory_stays_what_it_is(tmp_path: Path) -> None:
-    assert of_command(tmp_path, ended(1), "MemoryErrors are not meant here\n") == "ProcessingError"
+    assert of_command(tmp_path, ended(1), "MemoryErrors are not meant here\n") == "ProgramFailed"
     assert of_command(tmp_path, ended(75), "try later\n") == "TransientError"

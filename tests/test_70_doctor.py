@@ -20,7 +20,7 @@ from deployments.doctor.finding import Finding, Level, Patient
 from deployments.doctor.probe import WRITTEN, Place, look, shared_settings
 from deployments.services import dask_scheduler, dask_worker
 from satdaemon.config import Settings
-from satdaemon.db import Database, Machine, init_database
+from satdaemon.db import Database, Machine, init_database, machines
 from satdaemon.db.health import Health, health
 from satdaemon.machines.certificates import make_certificates
 from satdaemon.machines.supervisor import Supervisor
@@ -73,7 +73,8 @@ def test_a_whole_system_is_looked_at_and_an_error_is_exit_code_1(clustered: Sett
     assert errors == ["m2: worker"] and document["errors"] == 1
     assert found["m2: worker"]["mend"] == "satdaemon up"
     good = ["prefect", "fastapi", "SQLAlchemy", "database", "schema", "Prefect", "Prefect's database", "Dask scheduler"]
-    good += ["m1: worker", "m1: versions", "m1: clock", "here: data_path", "m1: data_path", "m1: data_path shared"]
+    good += ["m1: worker", "m1: versions", "m1: clock", "m1: limits of jobs", "here: data_path", "m1: data_path"]
+    good += ["m1: data_path shared"]
     assert {levels[check] for check in good} == {"ok"}
     assert levels["notify"] == levels["parts"] == "warning", "nobody is told; nothing holds its claim"
     for key in WRITTEN:
@@ -200,3 +201,14 @@ def test_machines_and_workers(settings: Settings) -> None:
     found = bad(cluster.connected(remote, {"m1": "tcp://1", "old": "tcp://2"}))
     assert found["m2: worker"].mend == "on birch: systemctl start satdaemon-worker@m2"
     assert found["old: worker"].level is Level.WARNING
+
+
+def test_machines_that_get_no_jobs_are_found(settings: Settings) -> None:
+    store = init_database(settings)
+    assert bad(cluster.states(settings)) == {}
+    machines.set_state(store, "m2", machines.QUARANTINED, who="satdaemon", reason="5 jobs in a row failed here")
+    (found,) = bad(cluster.states(settings)).values()
+    assert (found.check, found.found) == ("m2: state", "quarantined: it gets no jobs (5 jobs in a row failed here)")
+    assert found.mend.endswith("satdaemon machines enable m2")
+    away = "postgresql+psycopg2://nobody@127.0.0.1:9/none"
+    assert bad(cluster.states(changed(settings, database=away))) == {}, "the database has checks of its own"

@@ -15,6 +15,10 @@ from deployments.doctor.finding import Finding, Patient, error, ok, warning
 from deployments.doctor.host import of_machine
 from deployments.doctor.probe import WRITTEN, Seen, look_there, shared_settings, versions
 from satdaemon.config import Settings
+from satdaemon.db import Database
+from satdaemon.db.machines import ENABLED
+from satdaemon.db.overview import overview
+from satdaemon.errors import DatabaseUnavailable
 from satdaemon.machines.patience import listens
 from satdaemon.machines.security import dask_security
 
@@ -38,6 +42,7 @@ def cluster(patient: Patient) -> Iterator[Finding]:
         yield _scheduler(client, address)
         workers = {info["name"]: where for where, info in client.scheduler_info(n_workers=-1)["workers"].items()}
         yield from connected(settings, workers)
+        yield from states(settings)
         with Notes(settings) as notes:
             for name in sorted({machine.name for machine in settings.machines} & set(workers)):
                 yield from _machine(client, settings, name, workers[name], notes)
@@ -50,10 +55,29 @@ def connected(settings: Settings, workers: Mapping[str, str]) -> Iterator[Findin
         if name in workers:
             yield ok(f"{name}: worker", f"connected from {workers[name]}")
         else:
-            how = "satdaemon up" if machine.start == "local" else f"on {machine.host}: systemctl start satdaemon-worker@{name}"
+            by_up = machine.start in ("local", "ssh")
+            how = "satdaemon up" if by_up else f"on {machine.host}: systemctl start satdaemon-worker@{name}"
             yield error(f"{name}: worker", "not connected to the scheduler", how)
     for name in sorted(set(workers) - set(known)):
         yield warning(f"{name}: worker", "connected, but no machine of [PROC_MACHINES]", "add it there, or stop it")
+
+
+def states(settings: Settings) -> Iterator[Finding]:
+    """Machines of the configuration that get no jobs, and those where jobs fail."""
+    database = Database(settings)
+    try:
+        found = overview(database, running=0).machines
+    except DatabaseUnavailable:
+        return  # the database's own checks say so
+    finally:
+        database.close()
+    for machine in found:
+        if machine.state != ENABLED:
+            why = f"{machine.state}: it gets no jobs ({machine.reason or 'no reason was given'})"
+            yield warning(f"{machine.name}: state", why, f"mend it, then satdaemon machines enable {machine.name}")
+        elif machine.failing > 1:
+            why = f"{machine.failing} jobs failed there in a row"
+            yield warning(f"{machine.name}: state", why, "satdaemon job list --failed shows why; mend the machine")
 
 
 def _scheduler(client: Client, address: str) -> Finding:

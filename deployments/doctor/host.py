@@ -47,4 +47,6 @@ def of_machine(name: str, ours: dict[str, str], seen: Seen) -> Iterator[Finding]
         yield clock(f"{name}: clock", seen.clock_offset_s)
     for key, value in seen.differs.items():
         yield error(f"{name}: {key}", f"is {value} there", "give every host the same satdaemon.cfg")
+    if seen.limits is not None:
+        yield ok(f"{name}: limits of jobs", seen.limits)
     yield from of_host(name, seen)

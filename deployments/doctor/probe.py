@@ -8,7 +8,7 @@ import shlex
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployments.doctor.versions import PINNED, installed
@@ -17,6 +17,7 @@ from satdaemon.config import Settings, load
 from satdaemon.db import Database
 from satdaemon.db.health import health
 from satdaemon.errors import SatDaemonError
+from satdaemon.runner.cgroup import delegation
 from satdaemon.status import Stage
 
 WRITTEN = ("data_path", "processing_path", "log_path")
@@ -49,6 +50,8 @@ class Seen:
     """Why the database is not reached from there."""
     differs: Mapping[str, str] = field(default_factory=dict)
     """Settings that are others there, by key."""
+    limits: str | None = None
+    """How jobs are limited there, in words; None where no worker was asked."""
 
 
 def look(settings: Settings, notes: Mapping[str, str], answer: str | None = None) -> Seen:
@@ -71,7 +74,7 @@ def look_there(ours: Mapping[str, str], notes: Mapping[str, str], answer: str) -
     seen = look(settings, notes, answer)
     theirs = shared_settings(settings)
     differs = {key: theirs[key] for key in ours if theirs.get(key) != ours[key]}
-    return Seen(**{**{name: getattr(seen, name) for name in Seen.__dataclass_fields__}, "differs": differs})
+    return replace(seen, differs=differs, limits=delegation().in_words())
 
 
 def shared_settings(settings: Settings) -> dict[str, str]:

@@ -64,8 +64,9 @@ def _set(name: str, state: str, reason: str | None, config: ConfigOption) -> Non
 def _print(machines: tuple[MachineView, ...]) -> None:
     from rich.table import Table
 
-    table = Table("machine", "state", "worker", "jobs", "CPU", "memory (GB)", "disk", "reason")
+    table = Table("machine", "state", "worker", "jobs", "CPU", "memory (GB)", "disk", "failing", "reason")
     for m in machines:
         used = [f"{a:g} of {b:g}" for a, b in ((m.cpu_used, m.cpu), (m.memory_used_gb, m.memory_gb), (m.disk_used, m.disk))]
-        table.add_row(m.name, m.state, "alive" if m.is_seen else "not heard of", str(m.jobs), *used, m.reason or "")
+        worker = "alive" if m.is_seen else "not heard of"
+        table.add_row(m.name, m.state, worker, str(m.jobs), *used, str(m.failing or ""), m.reason or "")
     make_console().print(table if machines else "no machine is known yet: [PROC_MACHINES] names them, `satdaemon up` starts them")

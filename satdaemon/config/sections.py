@@ -72,6 +72,12 @@ class Parameters(Section):
     least_free_gb: float = Field(
         2.0, ge=0, le=1e6, description="Disk space that jobs leave free at processing_path and data_path, GB."
     )
+    quarantine_after: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="A machine where so many jobs failed in a row that succeed elsewhere is quarantined; 0: never.",
+    )
     learn_resources: bool = Field(
         True, description="Ask for the memory that such jobs were seen to need, where that is less than configured."
     )
@@ -131,8 +137,16 @@ class MachineTable(Section):
     memory_gb: CommaList = Field(("4",), description="Memory that jobs may use on each machine, GB.")
     disk: CommaList = Field(("100",), description="Disk I/O units of each machine, out of 100.")
     start: CommaList = Field(
-        ("local",), description="How each worker is started: local (by `satdaemon up`), ssh, systemd or manual."
+        ("local",),
+        description="How each worker is started: local or ssh (by `satdaemon up`, here or there), systemd or manual.",
     )
+    ssh: str = Field(
+        "ssh", min_length=1, description="Program and options that reach a machine with `start = ssh`; its host is added."
+    )
+    ssh_python: OptionalText = Field(
+        None, description="What runs SatDaemon's Python there, as the shell there takes it; empty: the same path as here."
+    )
+    ssh_config: OptionalText = Field(None, description="The configuration file there; empty: the same path as here.")
 
 
 class NetworkSettings(Section):

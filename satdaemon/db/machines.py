@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from satdaemon.config import Machine as MachineSettings
 from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import changed
 from satdaemon.db.messages import occasions
-from satdaemon.db.models import Machine
+from satdaemon.db.models import Machine, MachineFailure
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
 
@@ -30,6 +31,12 @@ def register(db: Store, machines: Iterable[MachineSettings]) -> None:
                 session.add(row)
             row.host, row.port = machine.host, machine.port
             row.cpu, row.memory_gb, row.disk = machine.cpu, machine.memory_gb, machine.disk
+
+
+def began(db: Store, name: str) -> None:
+    """A machine's worker begins: jobs that were granted to it before are none of its own."""
+    with db.session_scope() as session:
+        session.execute(update(Machine).where(Machine.name == name).values(up_since_utc=now_utc()))
 
 
 def seen(db: Store, name: str) -> None:
@@ -62,10 +69,17 @@ def set_state(db: Store, name: str, state: str, *, who: str, reason: str | None 
         if row is None:
             known = ", ".join(session.scalars(select(Machine.name).order_by(Machine.name)))
             raise RequestError(f"machine {name!r}: expected one of {known or 'none'}")
-        row.state, row.reason = state, reason
-        changed(session, who=who, what=f"machine {name}: {state}" + (f" ({reason})" if reason else ""))
+        put(session, row, state, who=who, reason=reason)
         if state == QUARANTINED:
             occasions.machine_quarantined(session, name, who, reason)
+
+
+def put(session: Session, machine: Machine, state: str, *, who: str, reason: str | None) -> None:
+    """Give a machine a state, with who and why. One that is enabled starts without failures."""
+    machine.state, machine.reason = state, reason
+    if state == ENABLED:
+        session.execute(delete(MachineFailure).where(MachineFailure.machine == machine.name))
+    changed(session, who=who, what=f"machine {machine.name}: {state}" + (f" ({reason})" if reason else ""))
 
 
 def machines(db: Store) -> list[Machine]:

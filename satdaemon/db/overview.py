@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from satdaemon.db import daemon, parts
 from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import Daemon
-from satdaemon.db.models import FailedJob, Frame, Machine, PendingJob, RunningJob
+from satdaemon.db.models import FailedJob, Frame, Machine, MachineFailure, PendingJob, RunningJob
 from satdaemon.db.store import Store
 from satdaemon.domain import job_title
 from satdaemon.status import RowKind, Stage
@@ -47,6 +47,8 @@ class MachineView:
     memory_used_gb: float
     disk: float
     disk_used: float
+    failing: int
+    """Jobs that failed there in a row and may not be to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +121,21 @@ def _machines(session: Session, lease_s: float) -> list[MachineView]:
         .group_by(RunningJob.machine)
         .subquery()
     )
+    failing = (
+        select(func.count(func.distinct(MachineFailure.job_id))).where(MachineFailure.machine == Machine.name).scalar_subquery()
+    )
     seen: ColumnElement[bool] = func.coalesce(Machine.last_seen_utc >= now_utc(-lease_s), False)
     rows = session.execute(
-        select(Machine, seen, used.c.jobs, used.c.cpu, used.c.memory_gb, used.c.disk)
+        select(Machine, seen, used.c.jobs, used.c.cpu, used.c.memory_gb, used.c.disk, failing)
         .outerjoin(used, used.c.name == Machine.name)
         .order_by(Machine.name)
     )
     return [
         MachineView(
             m.name, m.state, m.reason, bool(is_seen), jobs or 0,
-            m.cpu, cpu or 0.0, m.memory_gb, memory_gb or 0.0, m.disk, disk or 0.0,
+            m.cpu, cpu or 0.0, m.memory_gb, memory_gb or 0.0, m.disk, disk or 0.0, failing,
         )
-        for m, is_seen, jobs, cpu, memory_gb, disk in rows
+        for m, is_seen, jobs, cpu, memory_gb, disk, failing in rows
     ]  # fmt: skip
 
 

@@ -126,6 +126,7 @@ async def _worker(
     )
     async with worker:
         machines.register(database, [machine])
+        machines.began(database, machine.name)
         print(f"worker {machine.name}: ready at {worker.address}", flush=True)
         seen = asyncio.create_task(_say_alive(settings, database, machine.name))
         await _first(stop.wait(), _finished(worker))

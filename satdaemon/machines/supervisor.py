@@ -28,6 +28,8 @@ class Service:
     """Where its output is appended; None: to this process's own."""
     env: Mapping[str, str] = field(default_factory=dict)
     grace_s: float = 15.0
+    note: Path | None = None
+    """Where the process says what it waits for; there is no such file while it waits for nothing."""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     started_s: float = 0.0
@@ -37,6 +39,14 @@ class Service:
     def is_up(self) -> bool:
         """True while the process lives."""
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What the process says that it waits for."""
+        try:
+            return self.note.read_text().strip() or None if self.note is not None else None
+        except FileNotFoundError:
+            return None
 
     def start(self) -> None:
         """Start the process in a session of its own, tied to this one's life."""

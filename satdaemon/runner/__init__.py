@@ -23,9 +23,14 @@ def run_job(
 
 
 def warm_up(cores: int = 1) -> None:
-    """Start this process's fork servers now, so that its first job starts as fast as the others."""
+    """Start this process's fork servers now, so that its first job starts as fast as the others.
+
+    The group that jobs are limited in is divided before, while few processes have to move out of it.
+    """
+    from satdaemon.runner.cgroup import delegation
     from satdaemon.runner.launch import fork_server
 
+    print(f"limits of jobs: {delegation().in_words()}", flush=True)
     fork_server(cores, light=True).start()
     fork_server(cores).start()
 

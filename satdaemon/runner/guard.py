@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from satdaemon.runner.cgroup import JobGroup, job_group
 from satdaemon.runner.order import Ended, Order, read_line
 from satdaemon.runner.process_tree import descendants, memory_bytes, send, traffic
 
@@ -50,6 +51,7 @@ class Guard:
         self.read_bytes = 0
         self.written_bytes = 0
         self.kernel_kills = _kernel_kills()
+        self.group: JobGroup | None = None
 
     def run(self) -> None:
         """Start the program, watch it to its end, end what it left, tell the worker."""
@@ -62,10 +64,12 @@ class Guard:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
         started = time.monotonic()
+        self.group = job_group(self.order.cgroup, self.order.memory_gb, self.order.cores)
         self.pid = self._fork((wake, wake_end))
         self._tell(json.dumps({"started": {"pid": self.pid, "guard": os.getpid()}}).encode() + b"\n")
         self._watch(wake, started)
         left = self._bury()
+        self._ask_kernel()
         assert self.status is not None
         code = os.waitstatus_to_exitcode(self.status)
         ended = Ended(
@@ -100,7 +104,7 @@ class Guard:
                 signal.signal(number, signal.SIG_DFL)
             for fd in (*close, self.control.fileno()):
                 os.close(fd)
-            _prepare(self.order)
+            _prepare(self.order, self.group)
             self.body(self.order)
             code = 0
         except SystemExit as error:
@@ -186,6 +190,17 @@ class Guard:
             time.sleep(0.01)
         return len(left)
 
+    def _ask_kernel(self) -> None:
+        """A job that the kernel ended at its limit is one that needed more memory; its group goes with it."""
+        if self.group is None:
+            return
+        if self.group.ooms() and self.status != 0 and self.killed_for is None:
+            self.killed_for = "memory"
+            self.peak_bytes = max(self.peak_bytes, self.group.memory_bytes)
+        deadline = time.monotonic() + _BURY_S
+        while not self.group.remove() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def _tell(self, line: bytes) -> None:
         try:
             self.control.sendall(line)
@@ -209,7 +224,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def _prepare(order: Order) -> None:
+def _prepare(order: Order, group: JobGroup | None) -> None:
     """In the new process: its own session, output to the log, environment, limits; it dies with its guard."""
     os.setsid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -219,6 +234,8 @@ def _prepare(order: Order) -> None:
         os.dup2(source, target)
     os.close(log)
     os.close(null)
+    if group is not None:
+        group.enter()
     os.chdir(order.cwd)
     os.environ.clear()
     os.environ.update(order.env)

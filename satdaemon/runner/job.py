@@ -18,6 +18,7 @@ from satdaemon.errors import MachineLost
 from satdaemon.joblog import EventReader, JobContext
 from satdaemon.processors.command import arguments, directory, fields, variables
 from satdaemon.runner.attempt import Attempt
+from satdaemon.runner.cgroup import delegation
 from satdaemon.runner.environment import job_environment
 from satdaemon.runner.launch import Child, GuardLost, start_builtin, start_program
 from satdaemon.runner.order import Ended, Order
@@ -132,6 +133,7 @@ class _Run:
             time_limit_s=self.stage.time_limit_h * 3600,
             cores=staged.cores,
             input_path=str(self.attempt.input_path),
+            cgroup=delegation().path,
         )
         if self.stage.processor == "builtin":
             return start_builtin(order)

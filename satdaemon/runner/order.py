@@ -22,6 +22,8 @@ class Order:
     input_path: str = ""
     grace_s: float = 2.0
     """Between a polite end (SIGTERM) and a certain one (SIGKILL)."""
+    cgroup: str = ""
+    """The directory of the control group that the job gets its own in; empty: none."""
 
     def encode(self) -> bytes:
         """One line of JSON."""

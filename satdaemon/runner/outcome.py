@@ -18,6 +18,7 @@ from satdaemon.errors import (
     MachineLost,
     OutOfMemory,
     ProcessingError,
+    ProgramFailed,
     SatDaemonError,
     TimeLimit,
     TransientError,
@@ -74,7 +75,9 @@ def judge_command(
         message = error.message if error is not None else _what_it_means(ended.return_code, settings)
         if why := _out_of_memory(ended, log):
             return _failure(OutOfMemory(f"{message}: {why}"), ended, _tail(log))
-        kind = TransientError if ended.return_code == EX_TEMPFAIL else ProcessingError
+        kind: type[SatDaemonError] = ProgramFailed if error is None else ProcessingError
+        if ended.return_code == EX_TEMPFAIL:
+            kind = TransientError
         trace = error.traceback if error is not None and error.traceback else _tail(log)
         return _failure(kind(message), ended, trace)
     return _silent(job, ended, log, "the command was stopped")
@@ -122,7 +125,7 @@ def _silent(job: StageInput, ended: Ended, log: Path, what: str) -> Failure:
         name = signal.Signals(ended.signal or 0).name
         return _failure(MachineLost(f"{what}: {name} came from outside"), ended, trace)
     how = f"signal {_SIGNALS.get(ended.signal, ended.signal)}" if ended.signal is not None else f"return code {ended.return_code}"
-    return _failure(ProcessingError(f"{what}: {how}"), ended, trace)
+    return _failure(ProgramFailed(f"{what}: {how}"), ended, trace)
 
 
 def _out_of_memory(ended: Ended, log: Path) -> str:

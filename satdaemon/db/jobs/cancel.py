@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import changed
 from satdaemon.db.events import of_job
+from satdaemon.db.jobs.moves import again
 from satdaemon.db.models import FailedJob, JobKey, PendingJob, RunningJob
-from satdaemon.db.rows import move
 from satdaemon.db.store import Store
-from satdaemon.db.upsert import insert_ignore
-from satdaemon.status import ProcStatus, RowKind, Stage
+from satdaemon.status import Stage
 
 
 def cancel(
@@ -69,7 +68,7 @@ def retry(
     def work(session: Session) -> int:
         count = 0
         for failed in session.scalars(_select(FailedJob, job_id, frame_id, stage).with_for_update()):
-            count += _again(session, failed, who)
+            count += again(session, failed, who=who)
         held = _select(PendingJob, job_id, frame_id, stage).where(PendingJob.held.is_(True))
         for job in session.scalars(held.with_for_update()):
             of_job(session, "released", job, who=who)
@@ -87,23 +86,6 @@ def retry(
         return count
 
     return db.write(work)
-
-
-def _again(session: Session, failed: FailedJob, who: str) -> int:
-    if not move(session, RowKind(failed.kind), failed.row_id, ProcStatus.WAITING, reason=None, waiting_for=None):
-        # The row has gone another way since (done by another job, or removed): the failure is history.
-        session.execute(delete(FailedJob).where(FailedJob.job_id == failed.job_id))
-        return 0
-    key = {name: getattr(failed, name) for name in ("job_id", "kind", "row_id", "stage")}
-    if insert_ignore(session, JobKey, key):
-        same = ("job_id", "frame_id", "kind", "row_id", "stage", "date1", "date2", "priority", "stage_rank", "cpu", "memory_gb")
-        asked = ("disk", "space_gb", "predicted_s", "size_class", "archive")
-        values: dict[str, Any] = {name: getattr(failed, name) for name in (*same, *asked, "attempt", "why", "created_utc")}
-        session.add(PendingJob(**values, tries=0, held=False, not_before=now_utc(), waiting_since=now_utc()))
-    of_job(session, "retried", failed, who=who)
-    session.delete(failed)
-    session.flush()
-    return 1
 
 
 def _select(model: Any, job_id: int | None, frame_id: str | None, stage: Stage | None = None) -> Any:

@@ -21,7 +21,7 @@ MOST = 5000
 """Pending jobs that one pass looks at."""
 _COLUMNS = (
     "q.job_id, q.frame_id, q.stage, q.priority, q.stage_rank, q.cpu, q.memory_gb, q.disk, q.space_gb, q.predicted_s, q.archive,"
-    " q.waits_for, q.no_machine"
+    " q.waits_for, q.no_machine, q.failed_on"
 )
 
 
@@ -41,6 +41,7 @@ class Candidate(NamedTuple):
     archive: str | None
     waits_for: str | None
     no_machine: bool
+    failed_on: str | None
     passed_s: float | None
 
 

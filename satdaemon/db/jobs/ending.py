@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from satdaemon.db import learned, products
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
-from satdaemon.db.jobs.moves import Outcome, end_unfinished, forget, locked, same_work
+from satdaemon.db.jobs import blame
+from satdaemon.db.jobs.moves import Outcome, forget, locked, same_work
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.messages import occasions
 from satdaemon.db.models import FailedJob, File, Frame, Ifg, JobEvent, Orbit, RunningJob, stage_id
@@ -68,6 +69,7 @@ def finish(
         session.execute(delete(FailedJob).where(*same_work(FailedJob, job)))
         of_job(session, FINISHED, job, message="; ".join(warnings) or None, usage=usage)
         forget(session, job)
+        blame.succeeded(db, session, job)
         learned.learn(db, session, job, usage, 0 if measured is None else measured.bytes)
         return True
 
@@ -81,7 +83,7 @@ def fail(db: Store, job_id: int, attempt: int, failure: Failure, usage: Usage) -
         job = locked(session, job_id, attempt)
         if job is None:
             return Outcome("discarded", reason="another attempt holds the job, or it has ended")
-        return end_unfinished(db, session, job, failure, usage)
+        return blame.end(db, session, job, failure, usage)
 
     return db.write(work)
 

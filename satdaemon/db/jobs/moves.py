@@ -19,6 +19,7 @@ from satdaemon.db.models.jobs import PENDING
 from satdaemon.db.models.rows import stage_id
 from satdaemon.db.rows import move, network_due
 from satdaemon.db.store import Store
+from satdaemon.db.upsert import insert_ignore
 from satdaemon.domain import Failure, Usage
 from satdaemon.errors import Cancelled, Disposition, NotReady, OutOfMemory
 from satdaemon.status import ProcStatus, RowKind, Stage
@@ -41,6 +42,7 @@ _WORK = (
     "size_class",
     "archive",
     "attempt",
+    "failed_on",
     "created_utc",
 )
 _LEASE = ("machine", "granted_utc", "started_utc", "heartbeat_utc", "progress", "pid", "host", "log_path")
@@ -87,6 +89,27 @@ def forget(session: Session, job: RunningJob) -> None:
     """Take a job out of running_jobs and out of the live jobs."""
     session.execute(delete(RunningJob).where(RunningJob.job_id == job.job_id))
     session.execute(delete(JobKey).where(JobKey.job_id == job.job_id))
+
+
+def again(session: Session, failed: FailedJob, *, who: str, tries: int = 0, failed_on: str | None = None) -> int:
+    """Put a failed job back into the queue under its id, with so many tries behind it; 0 where its row has gone another way."""
+    if not move(session, RowKind(failed.kind), failed.row_id, ProcStatus.WAITING, reason=None, waiting_for=None):
+        # Done by another job since, or removed: the failure is history.
+        session.execute(delete(FailedJob).where(FailedJob.job_id == failed.job_id))
+        return 0
+    key = {name: getattr(failed, name) for name in ("job_id", "kind", "row_id", "stage")}
+    if insert_ignore(session, JobKey, key):
+        work: dict[str, Any] = {name: getattr(failed, name) for name in _WORK} | {"failed_on": failed_on}
+        session.add(
+            PendingJob(
+                job_id=failed.job_id, **work, memory_gb=failed.memory_gb, tries=tries, why=failed.why, held=False,
+                not_before=now_utc(), waiting_since=now_utc(),
+            )
+        )  # fmt: skip
+    of_job(session, "retried", failed, who=who)
+    session.delete(failed)
+    session.flush()
+    return 1
 
 
 def _last_try(db: Store, job: RunningJob, failure: Failure) -> bool:

@@ -17,6 +17,7 @@ from satdaemon.db.jobs.reservation import EPSILON, Kept, Need, Shelf, keep
 
 NAMES = ("CPU cores", "GB of memory", "units of disk")
 NOTHING: Need = (0.0, 0.0, 0.0)
+NOWHERE: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -38,6 +39,8 @@ class Ask:
     """How long it is predicted to run."""
     draws: tuple[tuple[str, float], ...] = ()
     """What it takes, of which budget."""
+    avoids: frozenset[str] = NOWHERE
+    """Machines where it failed: it goes there only if no other takes jobs and is large enough."""
 
 
 @dataclass(slots=True)
@@ -167,14 +170,21 @@ class _Packer:
         key = (ask.need, ask.lasts_s)
         if key in self._full:
             return None
-        fitting = [s for s in self.shelves if s.has_room(ask.need) and self._is_allowed(s, ask)]
+        shelves = self._wanted(ask) if ask.avoids else self.shelves
+        fitting = [s for s in shelves if s.has_room(ask.need) and self._is_allowed(s, ask)]
         if not fitting:
-            self._full.add(key)
+            if not ask.avoids:
+                self._full.add(key)
             return None
         best = min(fitting, key=lambda s: (s.size[0], s.slack(ask.need), s.name))
         if best.name in self.kept:
             self.kept[best.name].lend(ask.need, ask.lasts_s)
         return best
+
+    def _wanted(self, ask: Ask) -> Sequence[Shelf]:
+        """The machines for an ask that avoids some: the others, unless none of them could ever take it."""
+        others = [s for s in self.shelves if s.name not in ask.avoids]
+        return others if any(not s.closed and s.could_hold(ask.need) for s in others) else self.shelves
 
     def _is_allowed(self, shelf: Shelf, ask: Ask) -> bool:
         kept = self.kept.get(shelf.name)
@@ -184,7 +194,7 @@ class _Packer:
         """Keep the machine free that will hold it soonest."""
         if len(self.kept) >= self.most_kept:
             return
-        able = [s for s in self.shelves if not s.closed and s.name not in self.kept and s.could_hold(ask.need)]
+        able = [s for s in self._wanted(ask) if not s.closed and s.name not in self.kept and s.could_hold(ask.need)]
         if not able:
             return
         kept = min((keep(s, ask.job_id, ask.need) for s in able), key=lambda k: (k.after_s, -k.nearness, k.name))

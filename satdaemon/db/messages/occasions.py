@@ -67,6 +67,12 @@ def machine_quarantined(session: Session, name: str, who: str, reason: str | Non
     add(session, News("machine", f"quarantined/{name}", f"machine {name} is quarantined", body, "error", at_once=True))
 
 
+def machine_suspected(session: Session, name: str, reason: str) -> None:
+    """A machine would be quarantined, but no other one takes jobs."""
+    body = f"{name}: {reason}. It stays, as no other machine takes jobs now: look at it."
+    add(session, News("machine", f"suspected/{name}", f"machine {name} spoils jobs", body, "error", at_once=True))
+
+
 def daemon_commanded(session: Session, word: str, who: str) -> None:
     """Somebody paused, resumed or powered down the daemon."""
     what, body = _COMMANDS.get(word, ("told to run", "Jobs are launched again."))

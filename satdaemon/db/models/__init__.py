@@ -20,6 +20,7 @@ from satdaemon.db.models.jobs import (
     JobEvent,
     JobKey,
     Machine,
+    MachineFailure,
     PendingJob,
     RunningJob,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "JudgedFrame",
     "LearnedCost",
     "Machine",
+    "MachineFailure",
     "Master",
     "MasterProcStage",
     "Message",

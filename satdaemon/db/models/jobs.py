@@ -77,6 +77,7 @@ class _Work:
     attempt: Mapped[int] = mapped_column(default=0, comment="Grants so far; with job_id the fence of every write.")
     tries: Mapped[int] = mapped_column(default=0, comment="Attempts so far that ended with an error.")
     why: Mapped[str | None] = mapped_column(Text, comment="Why the planner owes it.")
+    failed_on: Mapped[str | None] = mapped_column(Text, comment="Machines, by comma, where it failed and they may be to blame.")
     created_utc: Mapped[Created]
 
 
@@ -222,7 +223,25 @@ class Machine(Base):
     state: Mapped[str] = mapped_column(String(12), default="enabled")
     reason: Mapped[str | None] = mapped_column(Text)
     last_seen_utc: Mapped[Time]
+    up_since_utc: Mapped[Time] = mapped_column(comment="When its worker last began.")
     last_updated: Mapped[Updated]
+
+
+class MachineFailure(Base):
+    """A failure that may be its machine's fault; gone at the next job of the stage that succeeds there."""
+
+    __tablename__ = "machine_failures"
+    __table_args__ = (Index("ix_machine_failures_machine", "machine"), NEVER_AGAIN)
+
+    id: Mapped[RowId]
+    machine: Mapped[str] = mapped_column(String(60))
+    job_id: Mapped[int] = mapped_column(BigInteger)
+    frame_id: Mapped[str] = mapped_column(String(60))
+    stage: Mapped[str] = mapped_column(String(12))
+    at_utc: Mapped[Created]
+    after_event: Mapped[int] = mapped_column(BigInteger, comment="The newest event before it.")
+    tries: Mapped[int] = mapped_column(SmallInteger, comment="What it cost its job.")
+    reason: Mapped[str] = mapped_column(Text)
 
 
 class FrameRun(Base):
