@@ -213,8 +213,8 @@ def test_each_difference_is_found(filled: Database, new_url: NewUrl, tmp_path: P
     with sqlite3.connect(make_url(url).database or "") as other:
         other.execute("DELETE FROM points WHERE point_id IN (SELECT point_id FROM points ORDER BY point_id LIMIT 1 OFFSET 9)")
         other.execute("UPDATE points SET velocity = velocity + 1 WHERE point_id = (SELECT max(point_id) FROM points)")
-        other.execute("INSERT INTO machines SELECT 'zz', host, port, cpu, memory_gb, disk, state, reason, last_seen_utc,"
-                      " last_updated FROM machines LIMIT 1")  # fmt: skip
+        same = "host, port, cpu, memory_gb, disk, state, reason, last_seen_utc, last_updated"
+        other.execute(f"INSERT INTO machines (name, {same}) SELECT 'zz', {same} FROM machines LIMIT 1")
         other.execute("UPDATE products SET inputs = replace(inputs, '{', '{ ')")  # the same JSON
         other.execute("UPDATE sqlite_sequence SET seq = seq + 5 WHERE name = 'ifg'")
         other.execute("UPDATE points_series SET series = zeroblob(4) WHERE point_id = (SELECT min(point_id) FROM points_series)")

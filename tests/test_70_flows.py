@@ -22,8 +22,7 @@ from prefect.states import AwaitingRetry, Cancelling
 from deployments.services import dask_scheduler, dask_worker, process_worker
 from flows.planner import planner
 from satdaemon.config import Settings
-from satdaemon.control import SatDaemonController
-from satdaemon.db import FailedJob, Frame, Ifg, Machine, Master, PendingJob, RunningJob, init_database, jobs, runs
+from satdaemon.db import FailedJob, Frame, Ifg, Master, PendingJob, RunningJob, init_database, jobs, runs
 from satdaemon.machines.supervisor import Service, Supervisor
 from satdaemon.status import ProcStatus, Stage
 from tasks.dispatch import plan_and_dispatch
@@ -253,17 +252,3 @@ def test_the_planner_starts_what_can_move_and_only_that(system: System) -> None:
     assert idle.id not in str(state.message)
     system.until(lambda: frame.statuses() == {ProcStatus.DONE: 2}, 90.0, "the frame's end")
     assert idle.statuses() == {ProcStatus.WAITING: 1}
-
-
-def test_a_machine_where_the_program_fails_is_quarantined_and_nothing_is_lost(system: System) -> None:
-    frame = system.frame("SICK", 14, exit=3, on="m1")
-    frame.run()
-    (sick,) = system.database.query(Machine, name="m1")
-    assert (sick.state, system.database.query(Machine, name="m2")[0].state) == ("quarantined", "enabled")
-    assert "succeed elsewhere; the last: ProgramFailed: the command ended with return code 3" in str(sick.reason)
-    if frame.statuses() != {ProcStatus.DONE: 14}:  # the planner would start it again
-        frame.run()
-    assert frame.statuses() == {ProcStatus.DONE: 14}
-    assert frame.each_once()
-    assert system.database.query(FailedJob, frame_id=frame.id) == []
-    SatDaemonController(system.settings).set_machine_state("m1", "enabled")
