@@ -30,12 +30,13 @@ def planner(config: str | None = None) -> State[Any]:
     logger = get_run_logger()
     for frame_id, reason in sorted(done.left.items()):
         logger.info("%s: not started: %s", frame_id, reason)
-    last = done.plans[0]
+    last, deployed = done.plans[0], done.deployed
     return Completed(
         message=(
             f"{'all ' if last.everything else ''}{last.frames} frames looked at: "
             f"{last.ready} jobs ready, {last.blocked} blocked, {last.running} running; "
             f"{sum(plan.added for plan in done.plans)} added, {sum(plan.removed for plan in done.plans)} removed, "
-            f"{sum(plan.rescued for plan in done.plans)} rescued; frames started: {', '.join(done.started) or 'none'}"
+            f"{sum(plan.rescued for plan in done.plans)} rescued; frames started: {', '.join(done.started) or 'none'}; "
+            f"deployments: {len(deployed.made)} made, {len(deployed.changed)} changed, {len(deployed.removed)} removed"
         )
     )

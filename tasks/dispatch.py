@@ -14,7 +14,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from satdaemon.db import Database, daemon, frames, jobs, planning, runs
 from satdaemon.errors import SatDaemonError
 from satdaemon.processors.registry import versions
-from tasks.prefect_api import crash, deploy_frames, frame_deployments, live_runs, newest_run
+from tasks.deployed import FrameDeployments, Step, deploy_frames
+from tasks.prefect_api import crash, live_runs, newest_run
 
 log = logging.getLogger("satdaemon.dispatch")
 _ROUNDS = 20
@@ -30,14 +31,20 @@ class Dispatched:
     started: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     """Frames that could move and were not started, with the reason."""
+    deployed: Step = field(default_factory=Step)
+    """What became of the deployments of all frames."""
 
 
-def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatched | None:
-    """Plan until the change counter stands still, and start frames; None where another planner is at it.
+def plan_and_dispatch(
+    database: Database, client: SyncPrefectClient, deployments: FrameDeployments | None = None, *, within_s: float | None = None
+) -> Dispatched | None:
+    """Plan until the change counter stands still, start frames, bring the deployments of frames in step.
 
-    A turn looks at the frames that changed; now and then, and where settings, programs or orbits are not what they
-    were, at every frame.
+    None where another planner is at it. A turn looks at the frames that changed; now and then, and where settings,
+    programs or orbits are not what they were, at every frame. `within_s`: seconds for the deployments, which go on with
+    the next turn; those of frames that are started do not wait.
     """
+    deployments = deployments or FrameDeployments(database)
     with planning.planner_lock(database) as mine:
         if not mine:
             return None
@@ -53,6 +60,9 @@ def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatch
                 _start(database, client, jobs.frames_to_start(database), done)
             if daemon.read(database).change_counter == counter:
                 break
+        if done.plans[0].everything:
+            deployments.forget()
+        done.deployed = deployments.keep(client, within_s)
         return done
 
 
@@ -92,10 +102,7 @@ def update_dates(database: Database) -> None:
 
 def _start(database: Database, client: SyncPrefectClient, frame_ids: Sequence[str], done: Dispatched) -> None:
     wanted = [frame_id for frame_id in frame_ids if frame_id not in done.started]
-    deployments = frame_deployments(client, wanted)
-    missing = [frame_id for frame_id in wanted if frame_id not in deployments]
-    if missing:
-        deployments |= deploy_frames(client, database.settings, missing)
+    deployments = deploy_frames(client, database, wanted) if wanted else {}
     for frame_id in wanted:
         reason = _reason_not_to_start(database, client, frame_id, live_runs(client, deployments[frame_id]))
         newest = newest_run(client, deployments[frame_id])

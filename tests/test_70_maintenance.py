@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from engine_parts import make_settings, until
 from frames_made import FRAME, make_frame
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId
 from prefect.logging import disable_run_logger
 from products_made import write_all
 
@@ -17,6 +20,8 @@ from flows import maintenance as flow
 from flows.maintenance import remove_attempts, remove_logs, what_does_not_fit
 from satdaemon.db import Database, Ifg, messages
 from satdaemon.db.consistency import check, fix, frames_of_day
+from tasks.prefect_api import prefect_client
+from tasks.prefect_history import prune_flow_runs
 
 DAY_S = 86400.0
 
@@ -91,6 +96,44 @@ def test_the_whole_of_maintenance(database: Database, tmp_path: Path, monkeypatc
     assert {row.proc_stage for row in database.query(Ifg)} == {1}
     (told,) = [row for row in messages.listing(database) if row.kind == "maintenance"]
     assert told.title.endswith("things to look at") and FRAME in told.body
+
+
+def test_old_flow_runs_leave_prefect_with_their_logs_and_tasks(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="prune-test")
+    with prefect_client(settings) as client:
+        made = {name: client.create_flow_from_name(name) for name in ("process-frame", "planner")}
+
+        def run(flow: str, state: str) -> UUID:
+            body = {"flow_id": str(made[flow]), "name": "x", "state": {"type": state}}
+            return UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
+
+        gone = [run("process-frame", "COMPLETED"), run("process-frame", "FAILED"), run("planner", "CANCELLED")]
+        kept = [run("process-frame", word) for word in ("CANCELLED", "RUNNING", "SCHEDULED")]
+        line = {"name": "x", "level": 20, "message": "hello", "timestamp": datetime.now(UTC).isoformat()}
+        client.request("POST", "/logs/", json=[{**line, "flow_run_id": str(one)} for one in (gone[0], kept[0])])
+        task = {"task_key": "x", "dynamic_key": "0", "flow_run_id": str(gone[0])}
+        client.request("POST", "/task_runs/", json=task)
+
+        def left() -> set[UUID]:
+            found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[*gone, *kept])))
+            return {one.id for one in found}
+
+        def logs(one: UUID) -> int:
+            return len(client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[one]))))
+
+        prune_flow_runs(client, 1.0)
+        assert left() == {*gone, *kept}
+        assert (logs(gone[0]), logs(kept[0])) == (1, 1)
+        assert prune_flow_runs(client, -1.0) >= 3
+        assert left() == set(kept)
+        assert client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[gone[0]]))) == []
+        until(lambda: not logs(gone[0]), what="the logs are removed by the server")
+        assert logs(kept[0]) == 1
+
+
+def test_a_prefect_server_that_is_away_stops_no_maintenance(tmp_path: Path) -> None:
+    with disable_run_logger():
+        assert flow.remove_flow_runs(make_settings(tmp_path)) == 0
 
 
 def _day(key: str) -> date:

@@ -47,6 +47,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "notify": ("notify",),
     "points": ("points", "points_versions"),
     "up": ("services",),
+    "deploy": ("services",),
     "doctor": ("services",),
     "certificates": ("services",),
     "simulate": ("simulate",),
