@@ -16,7 +16,7 @@ from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
 from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, history, jobs, messages, points
+from satdaemon.db import Database, RunningJob, history, jobs, messages, points, space
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.messages import full_disks, send, watch
@@ -44,6 +44,7 @@ def maintenance(config: str | None = None) -> State[Any]:
         "old sets of points": points.prune(database),
         "messages": messages.prune(database),
         "events": history.prune(database),
+        "products left by a removal": space.finish(database),
         "flow runs": remove_flow_runs(database.settings),
     }
     words = ", ".join(f"{count} {what}" for what, count in removed.items())
@@ -53,8 +54,8 @@ def maintenance(config: str | None = None) -> State[Any]:
         get_run_logger().warning("%s", line)
     if problems:
         messages.found_by_maintenance(database, problems)
-    for path, text in full_disks(database.settings).items():
-        get_run_logger().warning("%s: %s", path, text)
+    for line in low_disks(database):
+        get_run_logger().warning("%s", line)
     hints = [str(hint) for hint in vacuum_hints(database)]
     for line in hints:
         get_run_logger().warning("%s", line)
@@ -62,6 +63,18 @@ def maintenance(config: str | None = None) -> State[Any]:
     send(database)
     end = f"{len(rescued)} jobs rescued; removed: {words}; {len(problems)} things to look at"
     return Completed(message="\n".join([end, *hints]))
+
+
+def low_disks(database: Database) -> list[str]:
+    """Disks that are almost full, and what may be removed there; nothing is."""
+    lines = [f"{path}: {text}" for path, text in full_disks(database.settings).items()]
+    found = space.removable(database) if lines else []
+    if found:
+        size_gb = sum(one.bytes for one in found) / 1e9
+        cpu_h = sum(one.cpu_s or 0.0 for one in found) / 3600.0
+        what = f"{len(found)} intermediate products, {size_gb:.3g} GB, that cost {cpu_h:.3g} CPU hours to make again"
+        lines.append(f"may be removed: {what}: satdaemon space")
+    return lines
 
 
 def remove_flow_runs(settings: Settings) -> int:

@@ -1,7 +1,7 @@
 """The deployments of the Prefect server brought in step: all are read in pages, only what differs is written.
 
-A write costs the server some forty times what reading a deployment costs, and SQLite takes one at a time; hence a
-thousand frames that have not changed cost five requests.
+A write costs the server about as much as reading two hundred, and SQLite takes one at a time; a thousand frames that
+have not changed cost five requests.
 """
 
 from __future__ import annotations

@@ -61,11 +61,17 @@ def live_runs(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
 
 def live_frame_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Flow runs of frames that have not ended."""
-    return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[FRAME_FLOW])),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(LIVE)))),
-        limit=PAGE,
-    )
+    found: list[FlowRun] = []
+    while True:
+        page = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FRAME_FLOW])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(LIVE)))),
+            limit=PAGE,
+            offset=len(found),
+        )
+        found += page
+        if len(page) < PAGE:
+            return found
 
 
 def newest_run(client: SyncPrefectClient, deployment_id: UUID) -> FlowRun | None:

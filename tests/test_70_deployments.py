@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -15,20 +17,24 @@ from engine_parts import make_frame, make_settings, until
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.logging import disable_run_logger
+from prefect.states import Running
 from receiver import Receiver
 
-from deployments.deploy import deploy
+from deployments.deploy import deploy, main
 from deployments.dispatching import Dispatching
+from deployments.nudging import Nudge
 from deployments.services import check_addresses
 from deployments.telling import Telling
 from deployments.up import alone
 from flows.watch import watch
 from satdaemon.config import NotifySettings, load
 from satdaemon.control import SatDaemonController
-from satdaemon.db import Database, JobEvent, PendingJob, RunningJob, init_database, messages, runs
+from satdaemon.db import Database, JobEvent, PendingJob, RunningJob, init_database, messages, parts, planning, runs
+from satdaemon.db.holder import this_process
 from satdaemon.errors import ConfigError, RequestError
-from tasks.deployed import deploy_frames
-from tasks.prefect_api import FRAME_FLOW, PLANNER, prefect_client
+from tasks.deployed import deploy_frames, deploy_services
+from tasks.dispatch import plan_and_dispatch
+from tasks.prefect_api import FRAME_FLOW, PLANNER, ensure_work_pool, live_frame_runs, live_runs, prefect_client
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -126,6 +132,28 @@ def test_deploy_writes_what_differs_and_nothing_else(tmp_path: Path, prefect_por
             deploy(client, database, ["132A_NONE"])
 
 
+def test_the_command_says_what_it_did_or_would_do(
+    tmp_path: Path, prefect_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="command-test")
+    make_frame(settings, dates=1, frame_id="132A_CMD").close()
+
+    def command(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["satdaemon deploy", "-d", str(settings.source), *arguments])
+        main()
+        return capsys.readouterr().out
+
+    would = command("--dry-run", "--frame", "132A_CMD")
+    assert f"make    {FRAME_FLOW}/132A_CMD" in would and "dry run: nothing was done" in would
+    assert f"{FRAME_FLOW}/132A_CMD" in json.loads(command("--json"))["made"]
+    assert "0 made, 0 changed, 0 removed, 4 unchanged" in command()
+    away = make_settings(tmp_path / "away")
+    init_database(away).close()
+    monkeypatch.setattr(sys, "argv", ["satdaemon deploy", "-d", str(away.source)])
+    with pytest.raises(SystemExit, match="expected a Prefect server that answers"):
+        main()
+
+
 def test_the_planner_keeps_deployments_in_step_a_piece_at_a_time(tmp_path: Path, prefect_port: int) -> None:
     settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="step-test", lease_s=600)
     names = [f"132A_S{n:02d}" for n in range(20)]
@@ -158,6 +186,76 @@ def test_the_planner_keeps_deployments_in_step_a_piece_at_a_time(tmp_path: Path,
         dispatching.turn()
         left = {one.name for one in client.read_deployments(deployment_filter=_named(names))}
         assert left == set(names) - set(names[1:3])
+
+
+def test_a_change_asks_for_a_plan_where_no_planner_part_is_up(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="nudge-test", lease_s=600)
+    database = make_frame(settings, dates=1)
+    control = SatDaemonController(settings)
+    with prefect_client(settings) as client:
+        ensure_work_pool(client, settings)
+        deploy_services(client, settings, schedules=False)
+        deployment = client.read_deployment_by_name(f"{PLANNER}/{PLANNER}")
+        nudge = Nudge(settings)
+        planning.plan(database)
+        assert not nudge.look(), "nothing changed since the plan"
+        control.set_frame_priority("132A_TEST", 7)
+        parts.claim(database, [PLANNER], me := this_process("the test"))
+        assert not nudge.look(), "the planner part sees it by itself"
+        parts.release(database, me)
+        assert nudge.look()
+        (run,) = live_runs(client, deployment.id)
+        assert not nudge.look() and not Nudge(settings).look(), "a run is on its way"
+        client.delete_flow_run(run.id)
+        assert not nudge.look(), "it was asked for a moment ago"
+        control.pause()
+        assert nudge.look(), "another change"
+        planning.plan(database)
+        control.power_down_daemon()
+        assert not nudge.look(), "nothing is planned while it is powered down"
+        client.update_deployment(deployment.id, DeploymentUpdate(parameters={"config": "/elsewhere"}))
+        client.delete_flow_run(live_runs(client, deployment.id)[0].id)
+        control.resume()
+        with pytest.raises(RequestError, match="got /elsewhere"):
+            nudge.look()
+
+
+def test_flow_runs_are_started_as_there_are_slots_and_urgent_frames_come_first(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="slots-test", flow_concurrency=2, lease_s=1)
+    names = [f"132A_P{n}" for n in range(6)]
+    for name in names:
+        make_frame(settings, dates=20, frame_id=name).close()
+    control = SatDaemonController(settings)
+    database = control.database
+
+    def turn() -> list[str]:
+        done = plan_and_dispatch(database, client)
+        assert done is not None
+        assert {*done.left, *done.started} == set(names)
+        return done.started
+
+    with prefect_client(settings) as client:
+        ensure_work_pool(client, settings)
+        assert turn() == names[:2], "as many as flow_concurrency allows, though all can move"
+        assert turn() == []
+        control.set_frame_priority(names[5], 9)
+        assert turn() == [names[5]], "it does not wait behind others, whatever they have queued"
+        control.set_frame_priority(names[4], 5)
+        control.set_frame_priority(names[3], 4)
+        assert turn() == [names[4]]
+        assert turn() == [], "two more urgent ones are at work, and no spare slot is left"
+        client.delete_flow_run(next(run.id for run in live_frame_runs(client) if run.parameters["frame_id"] == names[0]))
+        assert turn() == [], "one of the usual slots is taken by an urgent frame still"
+        client.delete_flow_run(next(run.id for run in live_frame_runs(client) if run.parameters["frame_id"] == names[5]))
+        assert turn() == [names[5]], "the most urgent one first"
+        for run in live_frame_runs(client):
+            if run.parameters["frame_id"] in names:
+                client.set_flow_run_state(run.id, Running(), force=True)
+        control.set_frame_full_proc(names[1], False)
+        names.remove(names[1])
+        begun: list[str] = []
+        until(lambda: begun.extend(turn()) or len(begun) == 2, what="runs without a process take no slot")
+        assert set(begun) == {names[4], names[3]}
 
 
 def test_watch_enters_new_zips_and_says_what_is_bad(tmp_path: Path) -> None:

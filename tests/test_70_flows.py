@@ -22,10 +22,11 @@ from prefect.states import AwaitingRetry, Cancelling
 from deployments.services import dask_scheduler, dask_worker, process_worker
 from flows.planner import planner
 from satdaemon.config import Settings
+from satdaemon.control import SatDaemonController
 from satdaemon.db import FailedJob, Frame, Ifg, Master, PendingJob, RunningJob, init_database, jobs, runs
 from satdaemon.machines.supervisor import Service, Supervisor
 from satdaemon.status import ProcStatus, Stage
-from tasks.deployed import deploy_frames
+from tasks.deployed import deploy_frames, deploy_services
 from tasks.dispatch import plan_and_dispatch
 from tasks.prefect_api import ensure_work_pool, prefect_client
 
@@ -257,3 +258,12 @@ def test_the_planner_starts_what_can_move_and_only_that(system: System) -> None:
     by_hand = idle.run()
     assert (by_hand.state_name, by_hand.state_type) == ("Off", StateType.COMPLETED)
     assert idle.statuses() == {ProcStatus.WAITING: 1}
+
+
+def test_a_change_is_planned_at_once_by_the_deployment_alone(system: System) -> None:
+    """No planner part is up and no schedule is on. The last test here: from now on whatever changes is started."""
+    deploy_services(system.client, system.settings, schedules=False)
+    frame = system.frame("NUDGED", 2)
+    system.database.update(Frame, {"processing": False}, id=frame.id)
+    SatDaemonController(system.settings).set_frame_download(frame.id, True)
+    system.until(lambda: frame.statuses() == {ProcStatus.DONE: 2}, 120.0, "the frame's end")

@@ -52,6 +52,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "certificates": ("services",),
     "simulate": ("simulate",),
     "resources": ("resources",),
+    "space": ("space",),
     "stale": ("stale",),
     "status": ("status",),
     "db": ("transfer",),

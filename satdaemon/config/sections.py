@@ -84,7 +84,10 @@ class Parameters(Section):
     )
     prefect_days: float = Field(14.0, ge=0.1, le=36500, description="Days that Prefect keeps ended flow runs and their logs.")
     flow_concurrency: int = Field(
-        4, ge=1, le=500, description="Flow runs at a time in the process worker; more than 4 want Prefect on PostgreSQL."
+        4,
+        ge=1,
+        le=500,
+        description="Frames at work at a time on a host, and two urgent ones beside them; above 4 with Prefect on PostgreSQL.",
     )
     frame_concurrency: int = Field(
         32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."
