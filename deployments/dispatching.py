@@ -5,13 +5,16 @@ The planner's own deployment does the same on its schedule; a lock in the databa
 
 from __future__ import annotations
 
-from deployments.deploy import deploy
 from satdaemon.config import Settings
 from satdaemon.control import operator_name
 from satdaemon.db import Database, FrameRun, RunningJob, daemon, jobs, planning, runs
 from satdaemon.processors.registry import versions
+from tasks.deployed import FrameDeployments, deploy_services
 from tasks.dispatch import plan_and_dispatch, update_dates
-from tasks.prefect_api import live_frame_runs, prefect_client
+from tasks.prefect_api import ensure_work_pool, live_frame_runs, prefect_client
+
+_DEPLOYING_S = 5.0
+"""A turn gives so much time to deployments: a thousand new ones do not hold up planning."""
 
 
 class Dispatching:
@@ -19,6 +22,7 @@ class Dispatching:
 
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings)
+        self.deployments = FrameDeployments(self.database)
         self._counter: int | None = None
 
     def resume(self) -> None:
@@ -34,10 +38,11 @@ class Dispatching:
                 update_dates(self.database)
                 planning.plan(self.database, everything=True, processors=versions())
 
-    def deploy(self, *, schedules: bool) -> list[str]:
-        """Make or update the deployments."""
+    def deploy(self, *, schedules: bool) -> None:
+        """Make or update the work pool and the deployments of the services; frames get theirs by the turns."""
         with prefect_client(self.database.settings) as client:
-            return deploy(client, self.database, schedules=schedules)
+            ensure_work_pool(client, self.database.settings)
+            deploy_services(client, self.database.settings, schedules=schedules)
 
     def is_due(self) -> bool:
         """True where somebody changed something since the last turn."""
@@ -45,21 +50,25 @@ class Dispatching:
 
     def turn(self) -> list[str]:
         """Plan and start where something changed or a frame can move; the frames started."""
-        if not (self.is_due() or self._is_something_to_plan() or jobs.frames_to_start(self.database)):
+        if not self._is_something_to_do():
             return []
         with prefect_client(self.database.settings) as client:
-            done = plan_and_dispatch(self.database, client)
+            done = plan_and_dispatch(self.database, client, self.deployments, within_s=_DEPLOYING_S)
         if done is None:
             return []
         self._counter = daemon.read(self.database).change_counter
         return done.started
 
-    def _is_something_to_plan(self) -> bool:
-        return planning.is_due(self.database) or planning.everything_is_due(self.database, versions())
+    def _is_something_to_do(self) -> bool:
+        if self.is_due() or planning.is_due(self.database) or planning.everything_is_due(self.database, versions()):
+            return True
+        return bool(jobs.frames_to_start(self.database)) or not self.deployments.is_whole
 
     def is_idle(self) -> bool:
-        """True where no job runs or could start, and every flow run has ended."""
+        """True where no job runs or could start, every frame has its deployment, and every flow run has ended."""
         if self.database.query(RunningJob) or self._is_claimed() or jobs.frames_to_start(self.database):
+            return False
+        if not self.deployments.is_whole:
             return False
         with prefect_client(self.database.settings) as client:
             return not live_frame_runs(client)

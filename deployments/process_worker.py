@@ -15,8 +15,10 @@ import socket
 import psutil
 from prefect.workers.process import ProcessWorker
 
+from deployments.nudging import nudge
 from deployments.services import is_healthy
 from satdaemon.config import Settings, load
+from satdaemon.db import slots
 from satdaemon.machines.patience import wait_for
 
 FLOWS_GRACE_S = 12.0
@@ -33,12 +35,14 @@ async def serve(settings: Settings) -> None:
     worker = ProcessWorker(
         work_pool_name=settings.parameters.work_pool,
         name=f"flows on {socket.gethostname()}",
-        limit=settings.parameters.flow_concurrency,
+        limit=settings.parameters.flow_concurrency + slots.SPARE,
         prefetch_seconds=5,
     )
     polling = asyncio.create_task(worker.start())
+    asking = asyncio.create_task(nudge(settings))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    asking.cancel()
     if polling.done():
         polling.result()
         return

@@ -39,8 +39,8 @@ class Turns:
             return
         try:
             if not self.is_deployed:
-                names = self.dispatching.deploy(schedules=self._schedules)
-                self._tell(f"deployments     planner, maintenance, {len(names)} frames")
+                self.dispatching.deploy(schedules=self._schedules)
+                self._tell("deployments     planner, maintenance, watch; frames follow")
                 self.is_deployed = True
             for frame_id in self.dispatching.turn():
                 self._tell(f"started         process-frame/{frame_id}")

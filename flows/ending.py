@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from satdaemon.db import Database, FailedJob, PendingJob, RunningJob, daemon, runs, summary
+from satdaemon.db.frame_switches import frame_switches
 from satdaemon.domain import job_title
 from satdaemon.status import RowKind, Stage
 
@@ -22,7 +23,11 @@ def held_state(database: Database, frame_id: str) -> State[Any]:
 
 
 def end_state(database: Database, frame_id: str) -> State[Any]:
-    """Failed with the jobs that failed, else Waiting with what is waited for, else Completed."""
+    """Off where the frame is, Failed with the jobs that failed, else Waiting with what is waited for, else Completed."""
+    (switch,) = frame_switches(database, [frame_id]) or (None,)
+    if switch is not None and (switch.is_retired or not switch.is_on):
+        hint = f"satdaemon frame {'restore' if switch.is_retired else 'on'} {frame_id}"
+        return Completed(name="Off", message=f"{frame_id} is {'retired' if switch.is_retired else 'switched off'}: {hint}")
     failed = database.query(FailedJob, frame_id=frame_id)
     if failed:
         lines = [f"{_title(job)}: {job.error_class}: {job.message} (output: {job.log_path})" for job in failed[:_LISTED]]

@@ -8,14 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
 from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
-from satdaemon.db import Database, RunningJob, jobs, messages, points
+from satdaemon.config import Settings
+from satdaemon.db import Database, RunningJob, history, jobs, messages, points, space
 from satdaemon.db.consistency import check, frames_of_day
+from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.messages import full_disks, send, watch
+from tasks.prefect_api import prefect_client
+from tasks.prefect_history import prune_flow_runs
 
 ATTEMPT_AGE_S = 86400.0
 """Directories of attempts, and parts of downloads, that have lain still so long belong to no job."""
@@ -37,6 +43,9 @@ def maintenance(config: str | None = None) -> State[Any]:
         "log files": remove_logs(parameters.log_path, parameters.log_days * 86400.0),
         "old sets of points": points.prune(database),
         "messages": messages.prune(database),
+        "events": history.prune(database),
+        "products left by a removal": space.finish(database),
+        "flow runs": remove_flow_runs(database.settings),
     }
     words = ", ".join(f"{count} {what}" for what, count in removed.items())
     get_run_logger().info("removed: %s", words)
@@ -45,11 +54,37 @@ def maintenance(config: str | None = None) -> State[Any]:
         get_run_logger().warning("%s", line)
     if problems:
         messages.found_by_maintenance(database, problems)
-    for path, text in full_disks(database.settings).items():
-        get_run_logger().warning("%s: %s", path, text)
+    for line in low_disks(database):
+        get_run_logger().warning("%s", line)
+    hints = [str(hint) for hint in vacuum_hints(database)]
+    for line in hints:
+        get_run_logger().warning("%s", line)
     watch(database)
     send(database)
-    return Completed(message=f"{len(rescued)} jobs rescued; removed: {words}; {len(problems)} things to look at")
+    end = f"{len(rescued)} jobs rescued; removed: {words}; {len(problems)} things to look at"
+    return Completed(message="\n".join([end, *hints]))
+
+
+def low_disks(database: Database) -> list[str]:
+    """Disks that are almost full, and what may be removed there; nothing is."""
+    lines = [f"{path}: {text}" for path, text in full_disks(database.settings).items()]
+    found = space.removable(database) if lines else []
+    if found:
+        size_gb = sum(one.bytes for one in found) / 1e9
+        cpu_h = sum(one.cpu_s or 0.0 for one in found) / 3600.0
+        what = f"{len(found)} intermediate products, {size_gb:.3g} GB, that cost {cpu_h:.3g} CPU hours to make again"
+        lines.append(f"may be removed: {what}: satdaemon space")
+    return lines
+
+
+def remove_flow_runs(settings: Settings) -> int:
+    """Remove old flow runs from Prefect; 0, and a warning, where its server does not do it now: the next time does."""
+    try:
+        with prefect_client(settings) as client:
+            return prune_flow_runs(client, settings.parameters.prefect_days)
+    except (httpx.HTTPError, PrefectException, OSError) as error:
+        get_run_logger().warning("old flow runs stay for now: the Prefect server did not remove them: %r", error)
+        return 0
 
 
 def what_does_not_fit(database: Database) -> list[str]:

@@ -5,6 +5,7 @@ Scheduled, one at a time: Prefect allows one run, and a lock in the database is 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -15,6 +16,8 @@ from satdaemon.db import Database
 from satdaemon.messages import send, watch
 from tasks.dispatch import plan_and_dispatch
 from tasks.prefect_api import prefect_client
+
+_LISTED, _NAMED = 20, 5
 
 
 @flow(name="planner", flow_run_name="plan", validate_parameters=False)
@@ -28,14 +31,16 @@ def planner(config: str | None = None) -> State[Any]:
     if done is None:
         return Completed(name="AlreadyPlanning", message="another planner is at work")
     logger = get_run_logger()
-    for frame_id, reason in sorted(done.left.items()):
-        logger.info("%s: not started: %s", frame_id, reason)
-    last = done.plans[0]
+    for reason, count in Counter(done.left.values()).most_common(_LISTED):
+        some = sorted(frame_id for frame_id, its in done.left.items() if its == reason)[:_NAMED]
+        logger.info("%s%s: not started: %s", ", ".join(some), f" and {count - _NAMED} more" if count > _NAMED else "", reason)
+    last, deployed = done.plans[0], done.deployed
     return Completed(
         message=(
             f"{'all ' if last.everything else ''}{last.frames} frames looked at: "
             f"{last.ready} jobs ready, {last.blocked} blocked, {last.running} running; "
             f"{sum(plan.added for plan in done.plans)} added, {sum(plan.removed for plan in done.plans)} removed, "
-            f"{sum(plan.rescued for plan in done.plans)} rescued; frames started: {', '.join(done.started) or 'none'}"
+            f"{sum(plan.rescued for plan in done.plans)} rescued; frames started: {', '.join(done.started) or 'none'}; "
+            f"deployments: {len(deployed.made)} made, {len(deployed.changed)} changed, {len(deployed.removed)} removed"
         )
     )

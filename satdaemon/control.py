@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from satdaemon.config import NetworkSettings, Settings
-from satdaemon.db import Database, Frame, daemon, frame_edit, frame_life, frame_settings, jobs, machines, resources, rows
+from satdaemon.db import Database, Frame, daemon, frame_edit, frame_life, frame_settings, jobs, machines, resources, rows, space
 from satdaemon.db.frames import FrameReport
 from satdaemon.db.what_if import FrameChange, FramePlan, change_frame
 from satdaemon.errors import RequestError
@@ -214,6 +214,18 @@ class SatDaemonController:
     def forget_resources(self, stage: Stage | str | None = None) -> int:
         """Forget what jobs of a stage, or all, were seen to cost; how many classes. They ask for what is configured again."""
         return resources.forget(self.database, _stage_or_all(stage), who=self.who)
+
+    def free_space(self, wanted_gb: float | None = None, *, frame_ids: Sequence[str] | None = None) -> list[space.Removable]:
+        """Remove intermediate products that nothing owes, the cheapest to make again first, until so much is free; those gone.
+
+        Without `wanted_gb` nothing is removed, and all that may be are returned.
+        """
+        for frame_id in frame_ids or ():
+            self._one_of("free_space", None, frame_id)
+        found = space.removable(self.database, frame_ids)
+        if wanted_gb is None:
+            return found
+        return space.remove(self.database, space.choose(found, wanted_gb), who=self.who)
 
     def _command(self, word: str) -> None:
         self.database.write(lambda session: daemon.command(session, word, who=self.who))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun, StateType
 
-from satdaemon.db import Database, daemon, frames, jobs, planning, runs
+from satdaemon.db import Database, daemon, frames, jobs, planning
 from satdaemon.errors import SatDaemonError
 from satdaemon.processors.registry import versions
-from tasks.prefect_api import crash, deploy_frames, frame_deployments, live_runs, newest_run
+from tasks.deployed import FrameDeployments, Step
+from tasks.starting import Started, start
 
 log = logging.getLogger("satdaemon.dispatch")
 _ROUNDS = 20
@@ -30,14 +29,27 @@ class Dispatched:
     started: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     """Frames that could move and were not started, with the reason."""
+    deployed: Step = field(default_factory=Step)
+    """What became of the deployments of all frames."""
+
+    def note(self, started: Started) -> None:
+        """Add what was started."""
+        self.started += started.started
+        self.left |= started.left
+        for frame_id in started.started:
+            self.left.pop(frame_id, None)
 
 
-def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatched | None:
-    """Plan until the change counter stands still, and start frames; None where another planner is at it.
+def plan_and_dispatch(
+    database: Database, client: SyncPrefectClient, deployments: FrameDeployments | None = None, *, within_s: float | None = None
+) -> Dispatched | None:
+    """Plan until the change counter stands still, start frames, bring the deployments of frames in step.
 
-    A turn looks at the frames that changed; now and then, and where settings, programs or orbits are not what they
-    were, at every frame.
+    None where another planner is at it. A turn looks at the frames that changed; now and then, and where settings,
+    programs or orbits are not what they were, at every frame. `within_s`: seconds for the deployments, which go on with
+    the next turn; those of frames that are started do not wait.
     """
+    deployments = deployments or FrameDeployments(database)
     with planning.planner_lock(database) as mine:
         if not mine:
             return None
@@ -50,9 +62,13 @@ def plan_and_dispatch(database: Database, client: SyncPrefectClient) -> Dispatch
             else:
                 done.plans.append(planning.plan(database, processors=versions()))
             if daemon.read(database).grants:
-                _start(database, client, jobs.frames_to_start(database), done)
+                wanted = [frame_id for frame_id in jobs.frames_to_start(database) if frame_id not in done.started]
+                done.note(start(database, client, wanted))
             if daemon.read(database).change_counter == counter:
                 break
+        if done.plans[0].everything:
+            deployments.forget()
+        done.deployed = deployments.keep(client, within_s)
         return done
 
 
@@ -69,8 +85,9 @@ class _Meanwhile:
             return
         update_dates(self._database)
         if daemon.read(self._database).grants:
-            wanted = [frame_id for frame_id in jobs.frames_to_start(self._database) if frame_id not in self._done.left]
-            _start(self._database, self._client, wanted, self._done)
+            seen = {*self._done.left, *self._done.started}
+            wanted = [frame_id for frame_id in jobs.frames_to_start(self._database) if frame_id not in seen]
+            self._done.note(start(self._database, self._client, wanted))
         self._last = time.monotonic()
 
 
@@ -88,36 +105,3 @@ def update_dates(database: Database) -> None:
             database.update_procdates(frame_id)
         except SatDaemonError as error:
             log.warning("%s: its dates could not be brought up to date: %s", frame_id, error)
-
-
-def _start(database: Database, client: SyncPrefectClient, frame_ids: Sequence[str], done: Dispatched) -> None:
-    wanted = [frame_id for frame_id in frame_ids if frame_id not in done.started]
-    deployments = frame_deployments(client, wanted)
-    missing = [frame_id for frame_id in wanted if frame_id not in deployments]
-    if missing:
-        deployments |= deploy_frames(client, database.settings, missing)
-    for frame_id in wanted:
-        reason = _reason_not_to_start(database, client, frame_id, live_runs(client, deployments[frame_id]))
-        newest = newest_run(client, deployments[frame_id])
-        if reason is None and newest is not None and newest.state_type is StateType.CANCELLED:
-            reason = "its last flow run was cancelled by hand: run its deployment to go on"
-        if reason is not None:
-            done.left[frame_id] = reason
-            continue
-        client.create_flow_run_from_deployment(deployments[frame_id])
-        done.started.append(frame_id)
-        done.left.pop(frame_id, None)
-
-
-def _reason_not_to_start(database: Database, client: SyncPrefectClient, frame_id: str, live: list[FlowRun]) -> str | None:
-    """Why a frame with a flow run that has not ended gets no other. A run whose process is gone is marked so."""
-    lease_s = database.settings.parameters.lease_s
-    for run in live:
-        if run.state_type is not StateType.RUNNING:
-            return f"flow run {run.name} is {run.state_name}"
-        began = run.start_time or run.expected_start_time
-        age_s = (datetime.now(UTC) - began).total_seconds() if began is not None else 0.0
-        if runs.holder(database, frame_id) is not None or age_s < lease_s:
-            return f"flow run {run.name} is running"
-        crash(client, run, f"no sign of life from its process for {lease_s:.0f} s: another flow run takes the frame")
-    return None

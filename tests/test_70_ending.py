@@ -6,6 +6,7 @@ from frames_made import FRAME, make_frame
 
 from flows.ending import end_state, held_state
 from satdaemon.db import Database, jobs, messages
+from satdaemon.db.frame_life import retire_frame
 from satdaemon.db.planning import plan
 from satdaemon.domain import Failure, Usage
 from satdaemon.errors import Disposition
@@ -31,6 +32,15 @@ def test_a_run_with_pending_jobs_waits_and_tells_nobody(database: Database) -> N
     state = end_state(database, FRAME)
     assert (state.name, state.is_completed()) == ("Waiting", True)
     assert messages.listing(database) == []
+
+
+def test_a_frame_that_is_off_says_so(database: Database) -> None:
+    make_frame(database, on=False)
+    state = end_state(database, FRAME)
+    assert (state.name, state.is_completed()) == ("Off", True)
+    assert "satdaemon frame on" in str(state.message)
+    retire_frame(database, FRAME)
+    assert "retired: satdaemon frame restore" in str(end_state(database, FRAME).message)
 
 
 def test_a_held_frame_names_its_holder(database: Database) -> None:

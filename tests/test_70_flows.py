@@ -22,11 +22,13 @@ from prefect.states import AwaitingRetry, Cancelling
 from deployments.services import dask_scheduler, dask_worker, process_worker
 from flows.planner import planner
 from satdaemon.config import Settings
+from satdaemon.control import SatDaemonController
 from satdaemon.db import FailedJob, Frame, Ifg, Master, PendingJob, RunningJob, init_database, jobs, runs
 from satdaemon.machines.supervisor import Service, Supervisor
 from satdaemon.status import ProcStatus, Stage
+from tasks.deployed import deploy_frames, deploy_services
 from tasks.dispatch import plan_and_dispatch
-from tasks.prefect_api import deploy_frames, ensure_work_pool, prefect_client
+from tasks.prefect_api import ensure_work_pool, prefect_client
 
 pytestmark = [pytest.mark.slow]
 
@@ -48,7 +50,7 @@ class System:
         """A frame with its deployment, and what its jobs are told to do."""
         frame_id = f"132A_{name}"
         make_frame(self.settings, dates=dates, stages=stages, frame_id=frame_id).close()
-        (deployment,) = deploy_frames(self.client, self.settings, [frame_id]).values()
+        (deployment,) = deploy_frames(self.client, self.database, [frame_id]).values()
         made = Made(self, frame_id, deployment)
         made.order(**order)
         return made
@@ -252,3 +254,16 @@ def test_the_planner_starts_what_can_move_and_only_that(system: System) -> None:
     assert idle.id not in str(state.message)
     system.until(lambda: frame.statuses() == {ProcStatus.DONE: 2}, 90.0, "the frame's end")
     assert idle.statuses() == {ProcStatus.WAITING: 1}
+    assert system.client.read_deployment(idle.deployment).paused
+    by_hand = idle.run()
+    assert (by_hand.state_name, by_hand.state_type) == ("Off", StateType.COMPLETED)
+    assert idle.statuses() == {ProcStatus.WAITING: 1}
+
+
+def test_a_change_is_planned_at_once_by_the_deployment_alone(system: System) -> None:
+    """No planner part is up and no schedule is on. The last test here: from now on whatever changes is started."""
+    deploy_services(system.client, system.settings, schedules=False)
+    frame = system.frame("NUDGED", 2)
+    system.database.update(Frame, {"processing": False}, id=frame.id)
+    SatDaemonController(system.settings).set_frame_download(frame.id, True)
+    system.until(lambda: frame.statuses() == {ProcStatus.DONE: 2}, 120.0, "the frame's end")

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from commands import run
+from engine_parts import make_settings, until
 from frames_made import FRAME, make_frame
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId
 from prefect.logging import disable_run_logger
 from products_made import write_all
 
 from flows import maintenance as flow
 from flows.maintenance import remove_attempts, remove_logs, what_does_not_fit
-from satdaemon.db import Database, Ifg, messages
+from satdaemon.db import Database, Ifg, messages, planning, space
 from satdaemon.db.consistency import check, fix, frames_of_day
+from tasks.prefect_api import prefect_client
+from tasks.prefect_history import prune_flow_runs
 
 DAY_S = 86400.0
+WATCH = import_module("satdaemon.messages.watch")
 
 
 def old(path: Path, age_s: float) -> Path:
@@ -81,16 +90,84 @@ def test_the_whole_of_maintenance(database: Database, tmp_path: Path, monkeypatc
     parameters = database.settings.parameters
     part = old(parameters.data_path / "T132" / ".scene.zip.part", 10 * DAY_S)
     attempt = old(parameters.processing_path / FRAME / ".attempts" / "7-1", 10 * DAY_S)
-    config = tmp_path / "satdaemon.cfg"
-    places = [f"{name} = {getattr(parameters, name)}" for name in ("database", "data_path", "processing_path", "log_path")]
-    config.write_text("\n".join(["[PARAMETERS]", *places, ""]))
     with disable_run_logger():
-        end = flow.maintenance.fn(str(config))
+        end = flow.maintenance.fn(str(config_of(database, tmp_path)))
     assert not part.exists() and not attempt.exists()
     assert "1 attempt directories, 1 parts of downloads" in end.message and "things to look at" in end.message
     assert {row.proc_stage for row in database.query(Ifg)} == {1}
     (told,) = [row for row in messages.listing(database) if row.kind == "maintenance"]
     assert told.title.endswith("things to look at") and FRAME in told.body
+
+
+def test_a_low_disk_is_told_with_what_may_be_removed_and_the_command_removes_it(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_frame(database, 3)
+    made = write_all(database)
+    fix(database, check(database), who="the test")
+    planning.plan(database)
+    monkeypatch.setattr(WATCH, "LEAST_FREE", 0.0)
+    assert flow.low_disks(database) == []
+    monkeypatch.setattr(WATCH, "LEAST_FREE", 1.0)
+    *disks, hint = flow.low_disks(database)
+    assert disks and hint.startswith(f"may be removed: {len(space.removable(database))} intermediate products")
+    option = ("-d", config_of(database, tmp_path))
+    shown = json.loads(run("space", "--json", *option).stdout)
+    assert (shown["removed"], {group["stage"] for group in shown["groups"]}) == (False, {"slc", "coherence"})
+    assert all(place.is_dir() for place in made.values())
+    assert "nothing was: satdaemon space --remove GB" in run("space", "--frame", FRAME, *option).stdout
+    assert "no frame" not in run("space", "--frame", "132A_NONE", *option, code=1).stdout
+    gone = json.loads(run("space", "--remove", "1000", "--json", *option).stdout)
+    assert (gone["removed"], gone["products"]) == (True, shown["products"])
+    assert not any(Path(path).exists() for path in gone["products"])
+    assert "0 GB may be removed" in run("space", *option).stdout
+
+
+def config_of(database: Database, tmp_path: Path) -> Path:
+    """A configuration file of a test's database."""
+    config = tmp_path / "satdaemon.cfg"
+    names = ("database", "data_path", "processing_path", "log_path", "orbit_path")
+    places = [f"{name} = {getattr(database.settings.parameters, name)}" for name in names]
+    config.write_text("\n".join(["[PARAMETERS]", *places, ""]))
+    return config
+
+
+def test_old_flow_runs_leave_prefect_with_their_logs_and_tasks(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="prune-test")
+    with prefect_client(settings) as client:
+        made = {name: client.create_flow_from_name(name) for name in ("process-frame", "planner")}
+
+        def run(flow: str, state: str) -> UUID:
+            body = {"flow_id": str(made[flow]), "name": "x", "state": {"type": state}}
+            return UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
+
+        gone = [run("process-frame", "COMPLETED"), run("process-frame", "FAILED"), run("planner", "CANCELLED")]
+        kept = [run("process-frame", word) for word in ("CANCELLED", "RUNNING", "SCHEDULED")]
+        line = {"name": "x", "level": 20, "message": "hello", "timestamp": datetime.now(UTC).isoformat()}
+        client.request("POST", "/logs/", json=[{**line, "flow_run_id": str(one)} for one in (gone[0], kept[0])])
+        task = {"task_key": "x", "dynamic_key": "0", "flow_run_id": str(gone[0])}
+        client.request("POST", "/task_runs/", json=task)
+
+        def left() -> set[UUID]:
+            found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[*gone, *kept])))
+            return {one.id for one in found}
+
+        def logs(one: UUID) -> int:
+            return len(client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[one]))))
+
+        prune_flow_runs(client, 1.0)
+        assert left() == {*gone, *kept}
+        assert (logs(gone[0]), logs(kept[0])) == (1, 1)
+        assert prune_flow_runs(client, -1.0) >= 3
+        assert left() == set(kept)
+        assert client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[gone[0]]))) == []
+        until(lambda: not logs(gone[0]), what="the logs are removed by the server")
+        assert logs(kept[0]) == 1
+
+
+def test_a_prefect_server_that_is_away_stops_no_maintenance(tmp_path: Path) -> None:
+    with disable_run_logger():
+        assert flow.remove_flow_runs(make_settings(tmp_path)) == 0
 
 
 def _day(key: str) -> date:

@@ -8,6 +8,7 @@ from deployments.doctor.finding import Finding, Patient, error, ok, warning
 from satdaemon.db import Database, parts
 from satdaemon.db.health import Health, health
 from satdaemon.db.initialise import schema_of
+from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.errors import SatDaemonError
 
 OLDEST = 13
@@ -37,6 +38,8 @@ def database(patient: Patient) -> Iterator[Finding]:
         yield ok("schema", f"at head ({schema.head})")
         yield from of_postgresql(found)
         yield clock("clock of this host", found.clock_offset_s)
+        for hint in vacuum_hints(store):
+            yield warning("dead space", hint.found, hint.mend)
         yield up(store)
     finally:
         store.close()

@@ -1,4 +1,4 @@
-"""`satdaemon up`, `doctor` and `certificates`: the services, whether they are well, and how they trust each other."""
+"""`satdaemon up`, `deploy`, `doctor` and `certificates`: the services, whether they are well, how they trust each other."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ def up(
         raise typer.BadParameter(f"expected --only worker with a machine, got {machine!r} alone")
     part = [] if only is None else ["--only", only, *([machine] if machine is not None else [])]
     _become("deployments.up", config, *(["--once"] if once else []), *part)
+
+
+@app.command("deploy")
+def deploy(
+    config: ConfigOption = None,
+    frame: Annotated[list[str] | None, typer.Option("--frame", metavar="FRAME", help="Only this frame; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, changed and removed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make and update the Prefect deployments: planner, maintenance, watch, and process-frame/FRAME for each frame.
+
+    The planner does this by itself; by hand it is of use before `satdaemon up`, or to see what differs.
+    """
+    frames = [word for name in frame or [] for word in ("--frame", name)]
+    _become("deployments.deploy", config, *frames, *(["--dry-run"] if dry_run else []), *(["--json"] if as_json else []))
 
 
 @app.command("doctor")

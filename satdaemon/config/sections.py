@@ -58,6 +58,9 @@ class Parameters(Section):
     )
     work_pool: str = Field("satdaemon", description="Name of the Prefect work pool that frame flows run in.")
     planner_interval_s: float = Field(300.0, ge=5, le=86400, description="Seconds between two scheduled plans.")
+    watch_interval_s: float = Field(
+        0.0, ge=0, le=86400, description="Seconds between two looks of Prefect's `watch` for new zips in data_path; 0: by hand."
+    )
     heartbeat_s: float = Field(10.0, ge=0.2, le=120, description="Seconds between two beats of a running job.")
     lease_s: float = Field(
         60.0, ge=1, le=3600, description="A job that has not beaten for so many seconds is lost and planned again."
@@ -82,8 +85,15 @@ class Parameters(Section):
         True, description="Ask for the memory that such jobs were seen to need, where that is less than configured."
     )
     log_days: float = Field(90.0, ge=1, le=36500, description="Days that the output of jobs is kept.")
+    history_days: float = Field(
+        365.0, ge=1, le=36500, description="Days that events of jobs, frames and the daemon are kept; what made a product stays."
+    )
+    prefect_days: float = Field(14.0, ge=0.1, le=36500, description="Days that Prefect keeps ended flow runs and their logs.")
     flow_concurrency: int = Field(
-        4, ge=1, le=500, description="Flow runs at a time in the process worker; more than 4 want Prefect on PostgreSQL."
+        4,
+        ge=1,
+        le=500,
+        description="Frames at work at a time on a host, and two urgent ones beside them; above 4 with Prefect on PostgreSQL.",
     )
     frame_concurrency: int = Field(
         32, ge=1, le=500, description="Jobs of one frame that its flow run submits or holds waiting at a time."

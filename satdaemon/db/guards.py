@@ -32,7 +32,7 @@ from satdaemon.status import ProcStatus, is_legal_move
 _JOBS = (JobKey, PendingJob, RunningJob)
 _FENCE = {"job_id", "place", "kind", "row_id", "stage", "attempt"}
 _KEPT: dict[type[Base], str] = {
-    JobEvent: "what happened is not removed",
+    JobEvent: "what happened is not removed but by age (history_days)",
     RunningJob: "a lost job is put back by the next plan by itself; to stop one use jobs.cancel",
     JobKey: "a lost job is put back by the next plan by itself; to stop one use jobs.cancel",
     DaemonTools: "the daemon has exactly one row",

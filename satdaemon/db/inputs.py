@@ -134,7 +134,7 @@ def _resolve(
     known = {
         (p.stage, p.key): p
         for p in session.scalars(select(Product).where(Product.frame_id == frame_id, Product.stage.in_({s for s, _ in wanted})))
-        if (p.stage, p.key) in wanted
+        if (p.stage, p.key) in wanted and p.removed_utc is None
     }
     paths, prints = {}, {}
     for role, (stage, key) in roles.items():

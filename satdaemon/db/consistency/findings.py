@@ -40,6 +40,8 @@ def of_row(
             what = "none of the product's files"
             report.findings.append(_deletable(Kind.UNEXPECTED, what, row.frame_id, verdict.path / name))
         if verdict.state is State.MISSING:
+            if record is not None and record.removed_utc is not None:
+                continue  # its files were removed to free space
             if record is not None:
                 _gone(report, row, stage, key, verdict, record)
             elif number <= claimed(row.place) and decision is not None:

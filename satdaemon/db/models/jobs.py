@@ -165,7 +165,7 @@ class FailedJob(_Work, _Lease, Base):
 
 
 class JobEvent(Base):
-    """Something that happened to a job, a row, a frame or the daemon. Never changed, never removed."""
+    """Something that happened to a job, a row, a frame or the daemon. Never changed; gone by age alone (satdaemon.db.history)."""
 
     __tablename__ = "job_events"
     __table_args__ = (

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId, partial_index
+from satdaemon.db.models.base import NEVER_AGAIN, Base, BigKey, Created, RowId, Time, partial_index
 from satdaemon.db.models.rows import CASCADE
 
 LEFT_BEHIND = "left_behind"
@@ -25,6 +25,7 @@ class Product(Base):
         Index("ix_products_frame_id_id", "frame_id", "id"),
         partial_index("ix_products_restituted", "frame_id", where="restituted"),
         partial_index("ix_products_unjudged", "frame_id", where="judged IS NULL"),
+        partial_index("ix_products_removed", "frame_id", where="removed_utc IS NOT NULL"),
         NEVER_AGAIN,
     )
 
@@ -54,6 +55,7 @@ class Product(Base):
     cpu_s: Mapped[float | None]
     wall_s: Mapped[float | None]
     created_utc: Mapped[Created]
+    removed_utc: Mapped[Time] = mapped_column(comment="When its files were removed to free space; made again where it is needed.")
 
 
 class StaleProduct(Base):
