@@ -25,6 +25,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
         ("ProcessingError", "fail"),
         ("NotUsable", "exclude"),
         ("NotReady", "wait"),
+        ("DiskFull", "wait"),
         ("TransientError", "retry"),
         ("ArchiveError", "retry"),
         ("DatabaseUnavailable", "retry"),

@@ -19,7 +19,16 @@ from satdaemon.config import NotifySettings, load
 from satdaemon.control import SatDaemonController
 from satdaemon.db import Database, JobEvent, PendingJob, RunningJob, init_database, messages
 from satdaemon.errors import ConfigError, RequestError
-from tasks.prefect_api import FRAME_FLOW, PLANNER, frame_deployments, prefect_client
+from tasks.prefect_api import (
+    FRAME_FLOW,
+    MAINTENANCE,
+    PLANNER,
+    deploy_services,
+    ensure_work_pool,
+    frame_deployments,
+    live_runs,
+    prefect_client,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -95,6 +104,17 @@ def test_deploy_makes_one_deployment_a_frame_and_may_be_repeated(tmp_path: Path,
         assert [schedule.active for schedule in planner.schedules] == [False]
         with pytest.raises(RequestError, match="got 132A_NONE"):
             deploy(client, database, ["132A_NONE"])
+
+
+def test_schedules_start_runs(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="schedule-test")
+    with prefect_client(settings) as client:
+        ensure_work_pool(client, settings)
+        deploy_services(client, settings)
+        for name in (PLANNER, MAINTENANCE):
+            deployment = client.read_deployment_by_name(f"{name}/{name}")
+            until(lambda id_=deployment.id: live_runs(client, id_), 60.0, f"a run of {name} that is scheduled")
+        deploy_services(client, settings, active=False)
 
 
 def test_prefect_yaml_names_what_exists(tmp_path: Path) -> None:
