@@ -38,7 +38,7 @@ def prefect_environment(settings: Settings) -> Mapping[str, str]:
 def prefect_server(settings: Settings) -> Service:
     """The Prefect server, on SQLite or on the PostgreSQL that `prefect_database` names."""
     place = urlsplit(settings.parameters.prefect_api)
-    argv = ("-m", "prefect", "server", "start", "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 4200))
+    argv = ("-m", "deployments.prefect_server", "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 4200))
     service = _service(settings, "prefect", argv)
     if settings.parameters.prefect_database is not None:
         # Of the server alone: the URL may hold a password.

@@ -13,7 +13,6 @@ import queue
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import dask
@@ -103,18 +102,13 @@ def start_jobs(database: Database, frame_id: str, flying: set[int], ended: queue
     states = jobs.states(database, [job.id for job in found])
     soonest_s: float | None = None
     for job in found:
-        wait_s = seconds_until(states[job.id].not_before)
+        wait_s = states[job.id].wait_s
         if wait_s > 0.0:
             soonest_s = wait_s if soonest_s is None else min(soonest_s, wait_s)
         elif len(flying) < limit or job.machine is not None:  # a machine that was granted is not left idle
             flying.add(job.id)
             submit(job).add_done_callback(lambda _, job_id=job.id: ended.put(job_id))
     return soonest_s
-
-
-def seconds_until(moment_utc: datetime | None) -> float:
-    """Seconds until `moment_utc`; 0 where it has passed or there is none."""
-    return 0.0 if moment_utc is None else max((moment_utc - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def submit(job: Job) -> Any:

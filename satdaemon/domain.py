@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any, NamedTuple, Self
 
-from satdaemon.errors import Disposition, NotReady, RequestError, SatDaemonError
+from satdaemon.errors import DiskFull, Disposition, NotReady, RequestError, SatDaemonError
 from satdaemon.status import RowKind, Stage
 
 REPEAT_ORBITS = 175
@@ -19,6 +21,8 @@ ORBIT_S = 12 * 86400 / REPEAT_ORBITS
 
 FRAME_ID = re.compile(r"^(?P<track>[0-9]{3})(?P<direction>[AD])_[A-Z0-9]+(?:_[A-Z0-9]+)*\Z")
 BURST_ID = re.compile(r"^(?P<track>[0-9]{1,3})_(?P<anx>[0-9]{1,5})_(?P<swath>IW[123])\Z")
+
+_NO_SPACE = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +288,11 @@ class StageResult:
         )
 
 
+def says_disk_full(text: str) -> bool:
+    """True for the words in which the system says that a disk, or a quota of it, is used up."""
+    return any(words in text for words in _NO_SPACE)
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a job cost."""
@@ -309,7 +318,9 @@ class Failure:
 
     @classmethod
     def from_exception(cls, error: BaseException) -> Self:
-        """The failure that an exception stands for; anything not of `satdaemon.errors` is a bug and fails."""
+        """The failure that an exception stands for; anything not of `satdaemon.errors` is a bug and fails, but a full disk."""
+        if not isinstance(error, SatDaemonError) and says_disk_full(str(error)):
+            error = DiskFull(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
         disposition = error.disposition if isinstance(error, SatDaemonError) else Disposition.FAIL
         return cls(
             error_class=type(error).__name__,

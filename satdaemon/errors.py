@@ -10,6 +10,7 @@ SatDaemonError
  │   └─ ProgramFailed    a program crashed, or ended without a word of why        FAIL
  ├─ NotUsable            a rule leaves this date or pair out, with the reason     EXCLUDE
  ├─ NotReady             an input does not exist yet (an orbit, a disk): later    WAIT
+ ├─ DiskFull             no space, or no quota, left to write to: later           WAIT
  ├─ TransientError       may pass by itself                                       RETRY
  │   ├─ ArchiveError     an archive did not answer as it should                   RETRY
  │   ├─ DatabaseUnavailable  the database does not answer, is locked or full      RETRY
@@ -93,6 +94,12 @@ class NotReady(SatDaemonError):
     def __init__(self, message: str, *, retry_after_s: float = 3600.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DiskFull(SatDaemonError):
+    """Nothing more can be written where the job writes. Costs no try; the wait grows with every attempt."""
+
+    disposition = Disposition.WAIT
 
 
 class TransientError(SatDaemonError):

@@ -108,8 +108,8 @@ class ClusterTaskRunner(DaskTaskRunner):
     ) -> Any:
         """Run a plain function on a machine's worker, with the resources and priority annotated, and wait.
 
-        `while_waiting` is called about twice a second. Raises WorkerLost where the worker went away, Stopped where
-        the flow run is being ended.
+        `while_waiting` is called about twice a second; what it raises ends the waiting, and the body. Raises WorkerLost
+        where the worker went away, Stopped where the flow run is being ended.
         """
         annotations = dask.get_annotations()
         future = self.client.submit(
@@ -125,6 +125,9 @@ class ClusterTaskRunner(DaskTaskRunner):
             self._live.add(future)
         try:
             return self._result(future, machine, while_waiting)
+        except WorkerLost:
+            future.cancel(force=True)
+            raise
         finally:
             with self._lock:
                 self._live.discard(future)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,8 @@ _IDLE_S = 1.0
 _SPACING_S = 0.03
 """Nudges closer together than this share one pass."""
 _PROGRESS_S = 3.0
+_TAKEN_S = 9.0
+"""An attempt that the database has not had as running for so long is not waited for: its result would have come."""
 
 _current: ContextVar[Grants] = ContextVar("grants")
 
@@ -38,6 +41,8 @@ class Grants:
         self.holder = holder
         self.has_lost_claim = False
         self.progress: dict[int, tuple[float, str]] = {}
+        self._attempts: dict[int, int] = {}
+        self._looked_s = 0.0
         self._waiting: dict[int, jobs.JobState | None] = {}
         self._changed = threading.Condition()
         self._nudge = threading.Event()
@@ -78,6 +83,21 @@ class Grants:
         with self._changed:
             return len(self._waiting)
 
+    def watch(self, job_id: int, attempt: int) -> Callable[[], bool]:
+        """A question that is true once another attempt, or none, has held the job for a while.
+
+        A worker that stands still keeps its connection: without, its job would wait for Dask to miss it.
+        """
+        held_s = time.monotonic()
+
+        def is_taken() -> bool:
+            nonlocal held_s
+            if self._attempts.get(job_id) == attempt:
+                held_s = max(self._looked_s, held_s)
+            return self._looked_s - held_s > _TAKEN_S
+
+        return is_taken
+
     def wait(self, job_id: int, stop: threading.Event) -> jobs.JobState:
         """Wait, holding nothing, until the job has a machine or is no job any more; its state then.
 
@@ -100,7 +120,7 @@ class Grants:
                 del self._waiting[job_id]
 
     def _run(self) -> None:
-        beaten = looked = 0.0
+        beaten = 0.0
         heartbeat_s = self.database.settings.parameters.heartbeat_s
         while not self._end.is_set():
             is_nudged = self._nudge.wait(_IDLE_S)
@@ -110,15 +130,19 @@ class Grants:
                 if now - beaten >= min(heartbeat_s, self.database.settings.parameters.lease_s / 4):
                     beaten = now
                     self._renew_claim()
-                if now - looked >= _PROGRESS_S:
-                    looked = now
-                    rows = self.database.query(RunningJob, frame_id=self.frame_id)
-                    self.progress = {row.job_id: (row.progress or 0.0, row.message or "") for row in rows}
+                if now - self._looked_s >= _PROGRESS_S:
+                    self._look()
                 self._pass(is_nudged)
             except Exception:  # noqa: BLE001  (a database that restarts must not end the flow run; the claim decides)
                 get_logger("grants").warning("the database did not answer; tried again", exc_info=True)
                 self._end.wait(2.0)
             self._end.wait(_SPACING_S)
+
+    def _look(self) -> None:
+        rows = self.database.query(RunningJob, frame_id=self.frame_id)
+        self.progress = {row.job_id: (row.progress or 0.0, row.message or "") for row in rows}
+        self._attempts = {row.job_id: row.attempt for row in rows}
+        self._looked_s = time.monotonic()
 
     def _renew_claim(self) -> None:
         if not runs.beat_frame(self.database, self.frame_id, self.holder):

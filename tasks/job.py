@@ -81,10 +81,17 @@ def _on_cluster(job: Job, state: jobs.JobState, grants: Grants, cluster: Cluster
     logger = get_run_logger()
     logger.info("attempt %s on %s", attempt, machine)
     bar = _ProgressBar(job, grants)
+    is_taken = grants.watch(job.id, attempt)
+
+    def look() -> None:
+        bar.look()
+        if is_taken():
+            raise WorkerLost(f"attempt {attempt} on {machine} lost its lease, and its worker does not say so")
+
     ids = (_text(runtime.flow_run.id), _text(runtime.task_run.id))
     try:
         summary: dict[str, Any] = cluster.call(
-            machine, job.title, bar.look, run_on_machine, str(database.settings.source), job, attempt, *ids
+            machine, job.title, look, run_on_machine, str(database.settings.source), job, attempt, *ids
         )
     except (WorkerLost, Stopped) as error:
         outcome = _give_back(grants, job, attempt, error)

@@ -13,7 +13,7 @@ SYSTEM = "system"
 SYSTEM_MODULES = frozenset(
     {
         "test_60_tasks", "test_70_deployments", "test_70_display", "test_70_doctor", "test_70_flows", "test_70_maintenance",
-        "test_70_only", "test_70_up", "test_80_consistency", "test_80_demo", "test_80_hosts", "test_80_howto",
+        "test_70_only", "test_70_up", "test_80_consistency", "test_80_demo", "test_80_faults", "test_80_hosts", "test_80_howto",
         "test_80_own_processor",
     }
 )  # fmt: skip

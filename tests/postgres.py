@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg2
@@ -27,15 +28,19 @@ FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 class Cluster:
     """A running cluster; `directory` holds its data and its socket."""
 
-    def __init__(self, directory: Path, binaries: Path, user: dict[str, object], options: str) -> None:
+    def __init__(
+        self, directory: Path, binaries: Path, user: dict[str, object], options: str, environment: Mapping[str, str]
+    ) -> None:
         self.directory = directory
         self.binaries = binaries
         self._user = user
         self._options = options
+        self._environment = environment
 
     def run(self, program: str, *arguments: str) -> None:
         """Run a PostgreSQL program as the cluster's owner."""
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(self.directory), **_libraries()}
+        environment |= self._environment
         command = [str(self.binaries / program), *arguments]
         done = subprocess.run(
             command, cwd=self.directory, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, **self._user
@@ -48,6 +53,21 @@ class Cluster:
         """Start the server and wait until it answers."""
         options = f"{OPTIONS} {self._options} -k {self.directory}"
         self.run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, None where it left none."""
+        file = self.directory / "data" / "postmaster.pid"
+        try:
+            return int(file.read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return None
+
+    @property
+    def is_up(self) -> bool:
+        """True while the server's process lives."""
+        pid = self.pid
+        return pid is not None and Path(f"/proc/{pid}").exists()
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server; `immediate` is a crash."""
@@ -110,7 +130,7 @@ def _libraries() -> dict[str, str]:
 
 
 @contextmanager
-def cluster(options: str = FAST) -> Iterator[Cluster]:
+def cluster(options: str = FAST, environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[Cluster]:
     """Make, start and in the end remove a cluster. As root the server runs as an unprivileged account."""
     directory = Path(tempfile.mkdtemp(prefix="satdaemon-pg-", dir="/tmp"))
     user: dict[str, object] = {}
@@ -119,13 +139,14 @@ def cluster(options: str = FAST) -> Iterator[Cluster]:
         os.chown(directory, account.pw_uid, account.pw_gid)
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     directory.chmod(0o755)
-    server = Cluster(directory, binaries(), user, options)
+    server = Cluster(directory, binaries(), user, options, environment)
     server.run("initdb", "-D", "data", "-U", "satdaemon", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
     server.start()
     try:
         yield server
     finally:
-        server.stop()
+        if server.is_up:
+            server.stop()
         shutil.rmtree(directory)
 
 

@@ -210,3 +210,13 @@ def test_the_failure_of_an_exception(error: BaseException, disposition: Disposit
 
 def test_the_failure_of_waiting_says_how_long() -> None:
     assert Failure.from_exception(NotReady("no orbit", retry_after_s=7)).retry_after_s == 7
+
+
+def test_a_full_disk_is_waited_for() -> None:
+    with pytest.raises(OSError) as caught, Path("/dev/full").open("w") as file:
+        file.write("a")
+        file.flush()
+    got = Failure.from_exception(caught.value)
+    assert (got.error_class, got.disposition) == ("DiskFull", Disposition.WAIT)
+    assert "No space left" in got.message and "test_00_domain.py" in got.traceback
+    assert Failure.from_exception(OSError("damaged")).disposition is Disposition.FAIL

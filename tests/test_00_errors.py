@@ -26,6 +26,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
         ("ProgramFailed", "fail"),
         ("NotUsable", "exclude"),
         ("NotReady", "wait"),
+        ("DiskFull", "wait"),
         ("TransientError", "retry"),
         ("ArchiveError", "retry"),
         ("DatabaseUnavailable", "retry"),

@@ -16,6 +16,7 @@ from satdaemon.domain import Failure, StageResult, Usage
 from satdaemon.errors import (
     Cancelled,
     DataError,
+    DiskFull,
     Disposition,
     LeaseLost,
     NotReady,
@@ -201,6 +202,22 @@ def test_waiting_costs_no_try_and_holds_nothing_up(database: Database) -> None:
     assert entry.state == "blocked" and "no orbit yet; again after 20" in entry.reason
     assert jobs.retry(database, frame_id=FRAME, who="me") == 1
     assert run_all(database)[0] == f"download {FRAME} {late:%Y%m%d}"
+
+
+def test_a_full_disk_costs_no_try_and_is_asked_about_ever_more_rarely(database: Database) -> None:
+    parameters = database.settings.parameters.model_copy(update={"retry_first_s": 100.0, "retry_most_s": 350.0})
+    database.settings = database.settings.model_copy(update={"parameters": parameters})
+    make_frame(database, 4)
+    grant = begin(database)
+    for most_s in (125.0, 250.0, 437.5, 437.5):
+        assert fail(database, grant, DiskFull("no space left")).kind == "waiting"
+        assert ifg(database, grant.job.date1).waiting_for is None, "it holds up what needs it"
+        (job,) = database.query(PendingJob, job_id=grant.job_id)
+        assert job.tries == 0
+        assert 0.59 * most_s < jobs.states(database, [grant.job_id])[grant.job_id].wait_s < most_s
+        jobs.retry(database, job_id=grant.job_id, who="me")
+        assert jobs.states(database, [grant.job_id])[grant.job_id].wait_s == 0.0
+        grant = again(database, grant)
 
 
 def test_an_interruption_goes_back_at_once(database: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from satdaemon.config import StageSettings
 from satdaemon.domain import Failure, Frame, StageInput
+from satdaemon.errors import Disposition
 from satdaemon.runner.order import Ended
 from satdaemon.runner.outcome import judge_builtin, judge_command
 from satdaemon.status import RowKind, Stage
@@ -42,6 +43,13 @@ def of_builtin(place: Path, how: Ended, said: str = "") -> Failure:
     found = judge_builtin(job(place), how, place / "result.json", log)
     assert isinstance(found, Failure)
     return found
+
+
+def test_a_program_whose_disk_is_full_says_so_last(tmp_path: Path) -> None:
+    said = "gdal_translate: /p/out.tif: No space left on device\n"
+    assert of_command(tmp_path, ended(1), said) == "DiskFull"
+    assert of_builtin(tmp_path, ended(120), said).disposition is Disposition.WAIT
+    assert of_command(tmp_path, ended(1), "no space for the legend\n") == "ProcessingError"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Failed
 
 from satdaemon.db import Database, PendingJob, jobs, runs
-from satdaemon.domain import Job
+from satdaemon.domain import Failure, Job, Usage
+from satdaemon.errors import Disposition
 from satdaemon.status import Stage
 from tasks.cluster import ClusterTaskRunner, current_cluster
 from tasks.grants import Grants
@@ -110,6 +111,24 @@ def test_progress_of_running_jobs_is_known(database: Database, grants: Grants) -
     assert jobs.start(database, job.id, state.attempt, pid=1, host="h", log_path="l")
     jobs.beat(database, job.id, state.attempt, progress=0.25, message="a quarter")
     until(lambda: grants.progress.get(job.id) == (0.25, "a quarter"), 10.0)
+
+
+def test_an_attempt_that_lost_its_lease_is_not_waited_for(
+    database: Database, grants: Grants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.grants._PROGRESS_S", 0.1)
+    monkeypatch.setattr("tasks.grants._TAKEN_S", 1.0)
+    job = first_job(database)
+    state = grants.wait(job.id, threading.Event())
+    assert jobs.start(database, job.id, state.attempt, pid=1, host="h", log_path="l")
+    is_taken = grants.watch(job.id, state.attempt)
+    looked = grants._looked_s
+    until(lambda: grants._looked_s > looked + 1.5)
+    assert not is_taken(), "it is held"
+    lost = Failure("MachineLost", "not heard of", "", Disposition.RETRY)
+    assert jobs.fail(database, job.id, state.attempt, lost, Usage()).kind == "retry"
+    assert not is_taken(), "its result may be on its way"
+    until(is_taken, 10.0)
 
 
 def test_every_stage_has_a_task_of_its_name() -> None:

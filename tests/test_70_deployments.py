@@ -34,7 +34,15 @@ from satdaemon.db.holder import this_process
 from satdaemon.errors import ConfigError, RequestError
 from tasks.deployed import deploy_frames, deploy_services
 from tasks.dispatch import plan_and_dispatch
-from tasks.prefect_api import FRAME_FLOW, PLANNER, ensure_work_pool, live_frame_runs, live_runs, prefect_client
+from tasks.prefect_api import (
+    FRAME_FLOW,
+    MAINTENANCE,
+    PLANNER,
+    ensure_work_pool,
+    live_frame_runs,
+    live_runs,
+    prefect_client,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -279,6 +287,17 @@ def test_watch_enters_new_zips_and_says_what_is_bad(tmp_path: Path) -> None:
 
 def _named(names: list[str]) -> DeploymentFilter:
     return DeploymentFilter(name=DeploymentFilterName(any_=names))
+
+
+def test_schedules_start_runs(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="schedule-test")
+    with prefect_client(settings) as client:
+        ensure_work_pool(client, settings)
+        deploy_services(client, settings)
+        for name in (PLANNER, MAINTENANCE):
+            deployment = client.read_deployment_by_name(f"{name}/{name}")
+            until(lambda id_=deployment.id: live_runs(client, id_), 60.0, f"a run of {name} that is scheduled")
+        deploy_services(client, settings, schedules=False)
 
 
 def test_prefect_yaml_names_what_exists(tmp_path: Path) -> None:

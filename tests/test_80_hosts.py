@@ -71,6 +71,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.postgis,
     pytest.mark.faults,
+    pytest.mark.soak,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not may_be_made(), reason="network namespaces need root and iproute2"),
 ]

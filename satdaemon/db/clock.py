@@ -50,6 +50,26 @@ def now_sql(postgresql: bool) -> str:
     return "statement_timestamp()" if postgresql else "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
+class seconds_since(FunctionElement[float]):  # noqa: N801 - reads as a SQL function
+    """Seconds between a time of the database and its time now; negative for one to come. Clients' clocks do not matter."""
+
+    type = Float()
+    inherit_cache = True
+    name = "seconds_since"
+
+
+@compiles(seconds_since, "postgresql")
+def _since_on_postgresql(element: seconds_since, compiler: Any, **options: Any) -> str:
+    (moment,) = list(element.clauses)
+    return f"CAST(extract(epoch FROM statement_timestamp() - {compiler.process(moment, **options)}) AS double precision)"
+
+
+@compiles(seconds_since, "sqlite")
+def _since_on_sqlite(element: seconds_since, compiler: Any, **options: Any) -> str:
+    (moment,) = list(element.clauses)
+    return f"((julianday('now') - julianday({compiler.process(moment, **options)})) * 86400.0)"
+
+
 @compiles(now_utc, "postgresql")
 def _on_postgresql(element: now_utc, compiler: Any, **options: Any) -> str:
     (seconds,) = list(element.clauses)

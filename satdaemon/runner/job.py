@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from satdaemon.config import StageSettings
 from satdaemon.db import Database, inputs, jobs
-from satdaemon.domain import Failure, Job, StageInput, StageResult, Usage
-from satdaemon.errors import MachineLost
+from satdaemon.domain import Failure, Job, StageInput, StageResult, Usage, says_disk_full
+from satdaemon.errors import DiskFull, MachineLost
 from satdaemon.joblog import EventReader, JobContext
 from satdaemon.processors.command import arguments, directory, fields, variables
 from satdaemon.runner.attempt import Attempt
@@ -93,7 +93,8 @@ class _Run:
             try:
                 return self._finish(found)
             except OSError as error:
-                found = Failure.from_exception(MachineLost(f"the product could not be put in its place: {error}"))
+                what = f"the product could not be put in its place: {error}"
+                found = Failure.from_exception(DiskFull(what) if says_disk_full(str(error)) else MachineLost(what))
         return self._fail(found)
 
     def _run(self) -> StageResult | Failure:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from satdaemon.config import StageSettings
-from satdaemon.domain import Failure, StageInput, StageResult
+from satdaemon.domain import Failure, StageInput, StageResult, says_disk_full
 from satdaemon.errors import (
     Cancelled,
+    DiskFull,
     Disposition,
     LeaseLost,
     MachineLost,
@@ -75,6 +76,8 @@ def judge_command(
         message = error.message if error is not None else _what_it_means(ended.return_code, settings)
         if why := _out_of_memory(ended, log):
             return _failure(OutOfMemory(f"{message}: {why}"), ended, _tail(log))
+        if why := _disk_full(log):
+            return _failure(DiskFull(f"{message}: {why}"), ended, _tail(log))
         kind: type[SatDaemonError] = ProgramFailed if error is None else ProcessingError
         if ended.return_code == EX_TEMPFAIL:
             kind = TransientError
@@ -121,6 +124,8 @@ def _silent(job: StageInput, ended: Ended, log: Path, what: str) -> Failure:
         return _failure(OutOfMemory(f"{what}: killed near its memory limit of {job.granted_gb:g} GB"), ended, trace)
     if why := _out_of_memory(ended, log):
         return _failure(OutOfMemory(f"{what}: {why}"), ended, trace)
+    if why := _disk_full(log):
+        return _failure(DiskFull(f"{what}: {why}"), ended, trace)
     if ended.signal in _OUTSIDE:
         name = signal.Signals(ended.signal or 0).name
         return _failure(MachineLost(f"{what}: {name} came from outside"), ended, trace)
@@ -137,6 +142,12 @@ def _out_of_memory(ended: Ended, log: Path) -> str:
         return ""
     said = next((line.strip() for line in reversed(_tail(log).splitlines()) if _NO_MEMORY.search(line)), "")
     return f"it could not get more memory: {said[:200]}" if said else ""
+
+
+def _disk_full(log: Path) -> str:
+    """The last words of a program for whose files there was no space; empty where it said nothing of the kind."""
+    said = next((line.strip() for line in reversed(_tail(log).splitlines()) if says_disk_full(line)), "")
+    return said[:200]
 
 
 def _failure(error: SatDaemonError, ended: Ended | None, trace: str = "") -> Failure:

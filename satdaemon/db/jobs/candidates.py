@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, extract, func, or_, select, text
+from sqlalchemy import case, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from satdaemon.archive.names import archive_of
 from satdaemon.db.arrays import among, array
-from satdaemon.db.clock import now_sql, now_utc
+from satdaemon.db.clock import now_sql, now_utc, seconds_since
 from satdaemon.db.jobs.reservation import Need, Shelf
 from satdaemon.db.models import Machine, RunningJob
 from satdaemon.db.models.catalogue import ON_DISK
@@ -92,13 +92,13 @@ def _statement(db: Store) -> tuple[str, dict[str, Any]]:
     return sql, {"window": parameters.frame_concurrency, "lease_s": parameters.lease_s}
 
 
-def running(db: Store, session: Session) -> list[Running]:
+def running(session: Session) -> list[Running]:
     """All running jobs."""
     since = func.coalesce(RunningJob.started_utc, RunningJob.granted_utc)
     rows = session.execute(
         select(
             RunningJob.machine, RunningJob.frame_id, RunningJob.stage, RunningJob.archive, RunningJob.cpu, RunningJob.memory_gb,
-            RunningJob.disk, RunningJob.space_gb, RunningJob.progress, RunningJob.predicted_s, _age_s(db, since),
+            RunningJob.disk, RunningJob.space_gb, RunningJob.progress, RunningJob.predicted_s, seconds_since(since),
         )
     )  # fmt: skip
     return [
@@ -149,9 +149,3 @@ def name_archives(db: Store, session: Session, found: list[Candidate]) -> dict[i
             session.execute(text(write), {"name": name, "jobs": array(db.on_postgresql, mine)})
         known |= new
     return known
-
-
-def _age_s(db: Store, column: Any) -> Any:
-    if db.on_postgresql:
-        return extract("epoch", now_utc() - column)
-    return (func.julianday(now_utc()) - func.julianday(column)) * 86400.0

@@ -79,7 +79,7 @@ def _pass(db: Store, session: Session, volume_of: Mapping[Stage, Volume]) -> lis
         return []
     if session.scalar(select(DaemonTools.command)) != SCHEDULED:
         return []
-    live = running(db, session)
+    live = running(session)
     found = candidates(db, session)
     common = budgets(db.settings, volume_of, live)
     packed = pack(

@@ -21,7 +21,7 @@ from satdaemon.db.rows import move, network_due
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_ignore
 from satdaemon.domain import Failure, Usage
-from satdaemon.errors import Cancelled, Disposition, NotReady, OutOfMemory
+from satdaemon.errors import Cancelled, DiskFull, Disposition, NotReady, OutOfMemory
 from satdaemon.status import ProcStatus, RowKind, Stage
 
 NEVER_BEGAN = 10
@@ -78,7 +78,7 @@ def end_unfinished(db: Store, session: Session, job: RunningJob, failure: Failur
             forget(session, job)
             return Outcome("excluded", reason=failure.message)
         case Disposition.WAIT:
-            return _wait(session, job, failure, usage)
+            return _wait(db, session, job, failure, usage)
         case Disposition.RETRY if not _last_try(db, job, failure):
             return _retry(db, session, job, failure, usage)
         case _:
@@ -132,18 +132,23 @@ def _retry(db: Store, session: Session, job: RunningJob, failure: Failure, usage
     if failure.error_class == OutOfMemory.__name__:
         memory_gb = learned.more_memory(db, session, job)
         tries -= _was_misjudged(db, job, failure)
-    parameters = db.settings.parameters
-    delay_s = min(parameters.retry_first_s * 2.0 ** max(tries - 1, 0), parameters.retry_most_s)
     reason = f"{failure.error_class}: {failure.message}; tried {tries} of {db.settings.stage(Stage(job.stage)).tries} times"
-    delay_s *= random.uniform(0.75, 1.25)
-    at = _to_pending(session, job, delay_s=delay_s, tries=tries, reason=reason, memory_gb=memory_gb)
+    at = _to_pending(session, job, delay_s=_delay_s(db, tries), tries=tries, reason=reason, memory_gb=memory_gb)
     _row(session, job, ProcStatus.WAITING, reason=reason)
     of_job(session, "retry", job, message=reason, usage=usage)
     return Outcome("retry", at, reason)
 
 
-def _wait(session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
+def _delay_s(db: Store, tries: int) -> float:
+    """Until a job is tried again after so many tries: doubled by each, up to a limit, and never the same for all."""
+    parameters = db.settings.parameters
+    return min(parameters.retry_first_s * 2.0 ** min(max(tries - 1, 0), 30), parameters.retry_most_s) * random.uniform(0.75, 1.25)
+
+
+def _wait(db: Store, session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:
     delay_s = failure.retry_after_s or 0.0
+    if failure.error_class == DiskFull.__name__:
+        delay_s = _delay_s(db, job.attempt)
     # Only what does not exist yet is awaited, and holds nothing else up; a job given back was merely interrupted.
     is_awaited = failure.error_class == NotReady.__name__ and delay_s > 0
     waiting_for = failure.message if is_awaited else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import exists, or_, select
 
-from satdaemon.db.clock import now_utc
+from satdaemon.db.clock import now_utc, seconds_since
 from satdaemon.db.models import FailedJob, Frame, FrameRun, PendingJob, RunningJob
 from satdaemon.db.store import Store
 from satdaemon.domain import Job, Resources
@@ -24,7 +23,8 @@ class JobState:
     """granted: a machine is given, the body has not begun; gone: finished, or not wanted any more."""
     attempt: int = 0
     machine: str | None = None
-    not_before: datetime | None = None
+    wait_s: float = 0.0
+    """Until it may be granted, by the database's clock."""
     reason: str | None = None
     held: bool = False
     """Cancelled by a person: it is not granted until it is released."""
@@ -114,9 +114,10 @@ def states(db: Store, job_ids: Collection[int]) -> dict[int, JobState]:
         for failed in session.scalars(select(FailedJob).where(FailedJob.job_id.in_(wanted))):
             reason = f"{failed.error_class}: {failed.message}"
             found[failed.job_id] = JobState("failed", failed.attempt, failed.machine, reason=reason)
-        for p in session.scalars(select(PendingJob).where(PendingJob.job_id.in_(wanted))):
+        pending = select(PendingJob, seconds_since(PendingJob.not_before)).where(PendingJob.job_id.in_(wanted))
+        for p, since_s in session.execute(pending):
             why = p.reason if p.held else p.waits_for or p.reason
-            found[p.job_id] = JobState("pending", p.attempt, not_before=p.not_before, reason=why, held=p.held)
+            found[p.job_id] = JobState("pending", p.attempt, wait_s=max(-since_s, 0.0), reason=why, held=p.held)
         for r in session.scalars(select(RunningJob).where(RunningJob.job_id.in_(wanted))):
             found[r.job_id] = JobState("granted" if r.started_utc is None else "running", r.attempt, r.machine, reason=r.message)
     return found
