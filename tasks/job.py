@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger, runtime
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import PrefectException
+from prefect.logging import get_logger
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
@@ -172,6 +175,13 @@ class _ProgressBar:
             self._show(100.0)
 
     def _show(self, percent: float) -> None:
+        try:
+            self._put(percent)
+        except (httpx.HTTPError, PrefectException) as error:
+            # The database has the progress; a server that is away for a while must not end the job.
+            get_logger("progress").warning("%s: its progress is not shown: %r", self.job.title, error)
+
+    def _put(self, percent: float) -> None:
         if self._id is None:
             found = create_progress_artifact(progress=percent, description=self.job.title)
             assert isinstance(found, UUID)

@@ -163,7 +163,8 @@ def _configure(place: Path, server: Cluster) -> Settings:
     keys = {
         "database": server.url("satdaemon"),
         "prefect_database": server.url("prefect").replace("+psycopg2", "+asyncpg"),
-        **{f"{name}_path": name for name in ("data", "processing", "log", "orbit", "service")},
+        **{f"{name}_path": name for name in ("processing", "log", "orbit", "service")},
+        "data_path": "processing/data",  # downloads ask for space there
         "heartbeat_s": 1.0,
         "lease_s": LEASE_S,
         "retry_first_s": 1.0,

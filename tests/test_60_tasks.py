@@ -13,15 +13,22 @@ from engine_parts import FRAME, make_frame, make_settings, until
 from prefect import flow
 from prefect.client.schemas.objects import StateType
 from prefect.futures import PrefectConcurrentFuture
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    temporary_settings,
+)
 from prefect.states import Failed
 
+from deployments.services import free_port
 from satdaemon.db import Database, PendingJob, jobs, runs
 from satdaemon.domain import Failure, Job, Usage
 from satdaemon.errors import Disposition
 from satdaemon.status import Stage
 from tasks.cluster import ClusterTaskRunner, current_cluster
 from tasks.grants import Grants
-from tasks.job import JobAgain, JobFailed, _shown, is_again, run_name
+from tasks.job import JobAgain, JobFailed, _ProgressBar, _shown, is_again, run_name
 from tasks.stages import TASKS
 from tasks.stop import Stopped, Withdrawn
 
@@ -129,6 +136,15 @@ def test_an_attempt_that_lost_its_lease_is_not_waited_for(
     assert jobs.fail(database, job.id, state.attempt, lost, Usage()).kind == "retry"
     assert not is_taken(), "its result may be on its way"
     until(is_taken, 10.0)
+
+
+@pytest.mark.filterwarnings("ignore:Artifact creation outside of a flow")
+def test_a_prefect_server_that_is_away_ends_no_job_for_its_progress(database: Database, grants: Grants) -> None:
+    bar = _ProgressBar(first_job(database), grants, _next_s=0.0)
+    away = {PREFECT_API_URL: f"http://127.0.0.1:{free_port('127.0.0.1')}/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings({**away, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+        bar.look()
+    assert bar._id is None and bar._shown == 0.0
 
 
 def test_every_stage_has_a_task_of_its_name() -> None:
