@@ -49,7 +49,7 @@ def test_a_program_whose_disk_is_full_says_so_last(tmp_path: Path) -> None:
     said = "gdal_translate: /p/out.tif: No space left on device\n"
     assert of_command(tmp_path, ended(1), said) == "DiskFull"
     assert of_builtin(tmp_path, ended(120), said).disposition is Disposition.WAIT
-    assert of_command(tmp_path, ended(1), "no space for the legend\n") == "ProcessingError"
+    assert of_command(tmp_path, ended(1), "no space for the legend\n") == "ProgramFailed"
 
 
 @pytest.mark.parametrize(

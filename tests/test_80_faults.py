@@ -193,10 +193,10 @@ def test_a_clock_that_jumps_touches_no_job(held: Site, host: str, to_s: float) -
 
 
 def test_the_databases_clock_jumps_beyond_all_leases_and_nothing_is_done_twice(held: Site) -> None:
+    """Which leases are lost by it is chance: a beat that comes before the next look renews one."""
     before = begun(held)
     held.database_clock_s += 2 * LEASE_S
     held.clocks["database"].jump(held.database_clock_s)
-    held.until(lambda: are_gone([pid for _, pid, _ in before.values()]), 60.0, "the end of attempts whose lease is lost")
     go_on(held, list(before))
 
 
