@@ -90,6 +90,7 @@ def attempts(site: Site, jobs: list[int]) -> set[int]:
     return {e.attempt or 0 for e in site.database.query(JobEvent, event="finished", frame_id=ALONE) if e.job_id in jobs}
 
 
+@pytest.mark.soak
 def test_a_killed_worker_loses_its_jobs_to_others_and_no_others(held: Site) -> None:
     before = begun(held)
     lost = [job for job, (_, _, machine) in before.items() if machine == "m1"]
@@ -119,6 +120,7 @@ def test_a_worker_that_stands_still_beyond_its_lease_loses_its_jobs(held: Site) 
     assert process.is_running(), "the worker goes on"
 
 
+@pytest.mark.soak
 def test_a_killed_scheduler_costs_a_restart_of_the_workers(held: Site) -> None:
     before = begun(held)
     kill_scheduler(held, Random(0))
@@ -127,6 +129,7 @@ def test_a_killed_scheduler_costs_a_restart_of_the_workers(held: Site) -> None:
     go_on(held, list(before))
 
 
+@pytest.mark.soak
 def test_a_killed_flow_run_is_followed_by_another(held: Site) -> None:
     before, holder = begun(held), runs.holder(held.database, ALONE)
     flow_run_of(held, ALONE).kill()
@@ -136,6 +139,7 @@ def test_a_killed_flow_run_is_followed_by_another(held: Site) -> None:
     go_on(held, list(before))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("part", ["planner", "prefect"])
 def test_a_killed_planner_or_prefect_server_touches_no_job(held: Site, part: str) -> None:
     before = begun(held)
@@ -151,6 +155,7 @@ def test_a_killed_planner_or_prefect_server_touches_no_job(held: Site, part: str
     assert attempts(held, list(before)) <= {attempt for attempt, _, _ in before.values()}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("how", ["killed", "refuses"])
 def test_a_database_that_is_away_for_less_than_a_lease_costs_no_attempt(held: Site, how: str) -> None:
     before = begun(held)
@@ -181,8 +186,8 @@ def test_jobs_wait_for_space_on_a_full_disk_and_lose_no_try(held: Site) -> None:
     go_on(held, list(before))
 
 
-@pytest.mark.parametrize("host", ["m3", "head"])
-@pytest.mark.parametrize("to_s", [3600.0, -3600.0])
+@pytest.mark.parametrize("host", [pytest.param("m3", marks=pytest.mark.soak), "head"])
+@pytest.mark.parametrize("to_s", [pytest.param(3600.0, marks=pytest.mark.soak), -3600.0])
 def test_a_clock_that_jumps_touches_no_job(held: Site, host: str, to_s: float) -> None:
     before = begun(held)
     held.clocks[host].jump(to_s)
@@ -192,6 +197,7 @@ def test_a_clock_that_jumps_touches_no_job(held: Site, host: str, to_s: float) -
     held.clocks[host].jump(0.0)
 
 
+@pytest.mark.soak
 def test_the_databases_clock_jumps_beyond_all_leases_and_nothing_is_done_twice(held: Site) -> None:
     """Which leases are lost by it is chance: a beat that comes before the next look renews one."""
     before = begun(held)
