@@ -179,6 +179,7 @@ def test_a_database_that_is_away_for_less_than_a_lease_costs_no_attempt(held: Si
     assert attempts(held, list(before)) == {attempt for attempt, _, _ in before.values()}
 
 
+@pytest.mark.soak
 def test_jobs_wait_for_space_on_a_full_disk_and_lose_no_try(held: Site) -> None:
     if not held.has_disk:
         pytest.skip("mounting a small file system for products takes root")
