@@ -20,6 +20,7 @@ from prefect.exceptions import PrefectException
 from deployments.services import is_healthy
 from satdaemon.db import Database
 from satdaemon.db.frame_switches import frame_switches
+from satdaemon.domain import some_of
 from satdaemon.errors import RequestError, SatDaemonError
 from tasks.deployed import Difference, Step
 from tasks.prefect_api import ensure_work_pool, prefect_client
@@ -36,9 +37,8 @@ def deploy(
     frames = frame_switches(database)
     unknown = sorted(set(only) - {frame.id for frame in frames})
     if unknown:
-        known = ", ".join(frame.id for frame in frames[:_LISTED]) or "none"
-        more = f" and {len(frames) - _LISTED} more" if len(frames) > _LISTED else ""
-        raise RequestError(f"frames: expected frames of the database ({known}{more}), got {', '.join(unknown)}")
+        known = some_of([frame.id for frame in frames], _LISTED) or "none"
+        raise RequestError(f"frames: expected frames of the database ({known}), got {', '.join(unknown)}")
     chosen = [frame for frame in frames if not only or frame.id in only]
     wanted = service_deployments(settings, schedules=schedules)
     wanted += frame_deployments(settings, [frame for frame in chosen if not frame.is_retired])

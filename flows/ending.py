@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 
 from satdaemon.db import Database, FailedJob, PendingJob, RunningJob, daemon, runs, summary
 from satdaemon.db.frame_switches import frame_switches
-from satdaemon.domain import job_title
+from satdaemon.domain import first_lines, job_title
 from satdaemon.status import RowKind, Stage
 
 _LISTED = 10
@@ -30,9 +30,8 @@ def end_state(database: Database, frame_id: str) -> State[Any]:
         return Completed(name="Off", message=f"{frame_id} is {'retired' if switch.is_retired else 'switched off'}: {hint}")
     failed = database.query(FailedJob, frame_id=frame_id)
     if failed:
-        lines = [f"{_title(job)}: {job.error_class}: {job.message} (output: {job.log_path})" for job in failed[:_LISTED]]
-        more = f"\nand {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
-        return Failed(message=f"{len(failed)} jobs of {frame_id} failed for good:\n" + "\n".join(lines) + more)
+        lines = [f"{_title(job)}: {job.error_class}: {job.message} (output: {job.log_path})" for job in failed]
+        return Failed(message="\n".join([f"{len(failed)} jobs of {frame_id} failed for good:", *first_lines(lines, _LISTED)]))
     if not daemon.read(database).grants:
         return Completed(name="Paused", message="the daemon is paused: what is owed stays pending")
     open_jobs: list[PendingJob | RunningJob] = [

@@ -19,6 +19,7 @@ from satdaemon.config import Settings
 from satdaemon.db import Database, RunningJob, history, jobs, messages, points, space
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
+from satdaemon.domain import first_lines
 from satdaemon.messages import full_disks, send, watch
 from tasks.prefect_api import prefect_client
 from tasks.prefect_history import prune_flow_runs
@@ -91,9 +92,8 @@ def what_does_not_fit(database: Database) -> list[str]:
     """Findings on the frames whose turn it is today, a line each; nothing is changed."""
     frames = frames_of_day(database, datetime.now(UTC).date(), CHECK_EVERY_DAYS)
     found = check(database, frames).problems if frames else []
-    lines = [" ".join(filter(None, (f.frame_id, f.stage, f.key or str(f.path or "")))) + f": {f.what}" for f in found[:_LISTED]]
-    more = [f"and {len(found) - _LISTED} more: satdaemon check-consistency {' '.join(frames)}"] if len(found) > _LISTED else []
-    return lines + more
+    lines = [" ".join(filter(None, (f.frame_id, f.stage, f.key or str(f.path or "")))) + f": {f.what}" for f in found]
+    return first_lines(lines, _LISTED, f"satdaemon check-consistency {' '.join(frames)}")
 
 
 def remove_attempts(processing_path: Path, live: set[str], age_s: float) -> int:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from satdaemon.db import Database
+from satdaemon.domain import some_of
 from satdaemon.messages import send, watch
 from tasks.dispatch import plan_and_dispatch
 from tasks.prefect_api import prefect_client
@@ -31,9 +32,9 @@ def planner(config: str | None = None) -> State[Any]:
     if done is None:
         return Completed(name="AlreadyPlanning", message="another planner is at work")
     logger = get_run_logger()
-    for reason, count in Counter(done.left.values()).most_common(_LISTED):
-        some = sorted(frame_id for frame_id, its in done.left.items() if its == reason)[:_NAMED]
-        logger.info("%s%s: not started: %s", ", ".join(some), f" and {count - _NAMED} more" if count > _NAMED else "", reason)
+    for reason, _ in Counter(done.left.values()).most_common(_LISTED):
+        some = sorted(frame_id for frame_id, its in done.left.items() if its == reason)
+        logger.info("%s: not started: %s", some_of(some, _NAMED), reason)
     last, deployed = done.plans[0], done.deployed
     return Completed(
         message=(

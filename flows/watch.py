@@ -13,6 +13,7 @@ from prefect.states import Completed
 
 from satdaemon.db import Database
 from satdaemon.db.files import IngestReport, ingest_files
+from satdaemon.domain import first_lines
 
 _LISTED = 20
 
@@ -30,4 +31,4 @@ def watch(config: str | None = None) -> State[Any]:
 def what_people_should_know(report: IngestReport) -> list[str]:
     """Files that cannot be used, and other warnings, a line each."""
     lines = [f"{path}: {why}" for path, why in sorted(report.bad.items())] + report.warnings
-    return lines[:_LISTED] + ([f"and {len(lines) - _LISTED} more: satdaemon files --bad"] if len(lines) > _LISTED else [])
+    return first_lines(lines, _LISTED, "satdaemon files --bad")

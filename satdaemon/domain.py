@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -286,6 +286,17 @@ class StageResult:
             value["processor"],
             value["processor_version"],
         )
+
+
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """The first of many names, and how many more there are: `a, b, c and 4 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def first_lines(lines: Sequence[str], most: int, see: str = "") -> list[str]:
+    """The first of many lines, and one on how many more there are; `see`: what shows them."""
+    more = f"and {len(lines) - most} more{f': {see}' if see else ''}"
+    return [*lines[:most], *([more] if len(lines) > most else [])]
 
 
 def says_disk_full(text: str) -> bool:

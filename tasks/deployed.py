@@ -18,15 +18,11 @@ from prefect.client.orchestration import SyncPrefectClient
 from satdaemon.config import Settings
 from satdaemon.db import Database, runs
 from satdaemon.db.frame_switches import FrameSwitch, frame_switches
-from tasks.prefect_api import FRAME_FLOW, PAGE
+from tasks.prefect_api import DELETED_AT_ONCE, FRAME_FLOW, PAGE, delete_in_bulk
 from tasks.wanted import Wanted, frame_deployments, service_deployments
 
 SQLITE_WRITERS, POSTGRESQL_WRITERS = 2, 6
 """Requests at a time: from some ten on, Prefect on SQLite answers that its database is locked."""
-DELETED_AT_ONCE = 50
-"""What the server deletes in one request."""
-_BULK_DELETE: Any = "/deployments/bulk_delete"
-"""Not among the paths of the client's types, though the server has it."""
 
 
 @dataclass
@@ -86,13 +82,13 @@ class Difference:
             del self._left[: len(batch)]
         while self._doomed:
             ids = [one["id"] for one in self._doomed[:DELETED_AT_ONCE]]
-            self._client.request("POST", _BULK_DELETE, json={"deployments": {"id": {"any_": ids}}})
+            delete_in_bulk(self._client, "deployments", ids)
             del self._doomed[: len(ids)]
         return True
 
-    def ids(self, flow: str = FRAME_FLOW) -> dict[str, UUID]:
-        """The deployments of a flow that are there, by name."""
-        return {name: UUID(one["id"]) for (its, name), one in self._have.items() if its == flow}
+    def ids(self) -> dict[str, UUID]:
+        """The deployments of frames that are there, by frame."""
+        return {name: UUID(one["id"]) for (flow, name), one in self._have.items() if flow == FRAME_FLOW}
 
     def _put(self, one: Wanted) -> None:
         """Make a deployment, or give one of the name its other values."""
@@ -112,7 +108,11 @@ class FrameDeployments:
     @property
     def is_whole(self) -> bool:
         """True where the server has what it should, as far as is known here."""
-        return self._difference is None and self._frames == self._wanted()
+        if self._difference is not None or self._frames is None:
+            return False
+        # What frames ask for changes with a change that is planned, and a plan asks anew. That a flow run has left
+        # a retired frame is none.
+        return not any(frame.is_retired for frame in self._frames) or self._frames == self._wanted()
 
     def forget(self) -> None:
         """Look at the server again with the next `keep`: somebody may have changed its deployments by hand."""
@@ -139,12 +139,9 @@ class FrameDeployments:
         return tuple(frame for frame in frames if not frame.is_retired or frame.id in leaving)
 
 
-def deploy_services(client: SyncPrefectClient, settings: Settings, *, schedules: bool = True, dry_run: bool = False) -> Step:
+def deploy_services(client: SyncPrefectClient, settings: Settings, *, schedules: bool = True) -> None:
     """Make or update planner, maintenance and watch."""
-    difference = Difference(client, settings, service_deployments(settings, schedules=schedules), remove=())
-    if not dry_run:
-        difference.write()
-    return difference.step
+    Difference(client, settings, service_deployments(settings, schedules=schedules), remove=()).write()
 
 
 def deploy_frames(client: SyncPrefectClient, database: Database, frame_ids: Iterable[str]) -> dict[str, UUID]:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 
-from tasks.prefect_api import FRAME_FLOW, MAINTENANCE, PLANNER, WATCH
+from tasks.prefect_api import DELETED_AT_ONCE, FRAME_FLOW, MAINTENANCE, PLANNER, WATCH, delete_in_bulk
 
-BATCH = 50
-"""What the server deletes in one request."""
-_BULK_DELETE: Any = "/flow_runs/bulk_delete"
-"""Not among the paths of the client's types, though the server has it."""
 _ENDS = ["COMPLETED", "FAILED", "CRASHED"]
-# A frame whose last run was cancelled by hand is not started again (tasks/dispatch.py): that run is not forgotten.
+# A frame whose last run was cancelled by hand is not started again (tasks/starting.py): that run is not forgotten.
 _ENDS_OF = {FRAME_FLOW: _ENDS, **{flow: [*_ENDS, "CANCELLED"] for flow in (PLANNER, MAINTENANCE, WATCH)}}
 
 
@@ -28,11 +23,11 @@ def prune_flow_runs(client: SyncPrefectClient, days: float, within_s: float = 60
     began, removed = time.monotonic(), 0
     for flow, ends in _ENDS_OF.items():
         old = {"end_time": {"before_": before}, "state": {"type": {"any_": ends}}}
-        query = {"flows": {"name": {"any_": [flow]}}, "flow_runs": old, "limit": BATCH}
+        query = {"flows": {"name": {"any_": [flow]}}, "flow_runs": old, "limit": DELETED_AT_ONCE}
         while time.monotonic() - began < within_s:
             ids = [run["id"] for run in client.request("POST", "/flow_runs/filter", json=query).json()]
             if not ids:
                 break
-            client.request("POST", _BULK_DELETE, json={"flow_runs": {"id": {"any_": ids}}})
+            delete_in_bulk(client, "flow_runs", ids)
             removed += len(ids)
     return removed

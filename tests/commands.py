@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
+
 from satdaemon import cli
 
 
@@ -16,18 +18,14 @@ from satdaemon import cli
 class Done:
     """A command that ended."""
 
-    returncode: int
     stdout: str
     stderr: str
 
 
 def run(*arguments: str | Path, code: int = 0) -> Done:
     """Run `satdaemon` with these arguments, to the end that `code` says."""
-    out, err, ended = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", ["satdaemon", *map(str, arguments)]):
-        try:
-            cli.main()
-        except SystemExit as end:
-            ended = end.code if isinstance(end.code, int) else int(end.code is not None)
-    assert ended == code, out.getvalue() + err.getvalue()
-    return Done(ended, out.getvalue(), err.getvalue())
+    out, err, typed = io.StringIO(), io.StringIO(), ["satdaemon", *map(str, arguments)]
+    with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", typed), pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code or 0) == code, out.getvalue() + err.getvalue()
+    return Done(out.getvalue(), err.getvalue())

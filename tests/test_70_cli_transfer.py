@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
+from commands import run
 from databases import make_settings
 
-from satdaemon.cli import main
 from satdaemon.db import File, Frame, init_database
-
-
-@dataclass
-class Done:
-    stdout: str
-    stderr: str
-
-
-class Run:
-    """`satdaemon ...` within this process, by the entry that the console script calls."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path, code: int = 0) -> Done:
-        self._monkeypatch.setattr(sys, "argv", ["satdaemon", *map(str, arguments)])
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = Done(*self._capsys.readouterr())
-        assert (ended.value.code or 0) == code, done
-        return done
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return Run(monkeypatch, capsys)
 
 
 def config(tmp_path: Path, url: str) -> tuple[str, Path]:
@@ -57,7 +28,7 @@ def one(database_url: str, tmp_path: Path) -> tuple[str, Path]:
     return config(tmp_path, database_url)
 
 
-def test_dump_restore_and_compare(run: Run, one: tuple[str, Path], tmp_path: Path) -> None:
+def test_dump_restore_and_compare(one: tuple[str, Path], tmp_path: Path) -> None:
     told = json.loads(run("db", "info", "--json", *one).stdout)
     assert told["rows"]["files"] == 20 and told["revision"] == told["expected_revision"] and told["bytes"] > 0
     assert "revision of the schema" in run("db", "info", *one).stdout
@@ -85,7 +56,7 @@ def test_dump_restore_and_compare(run: Run, one: tuple[str, Path], tmp_path: Pat
     assert "there are rows" in refused and "Nothing was changed" in refused
 
 
-def test_copy(run: Run, one: tuple[str, Path], tmp_path: Path) -> None:
+def test_copy(one: tuple[str, Path], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'three.sqlite'}"
     assert "would be initialised first" in run("db", "copy", "--to", url, "--dry-run", *one).stdout
     assert not (tmp_path / "three.sqlite").exists()
@@ -94,7 +65,7 @@ def test_copy(run: Run, one: tuple[str, Path], tmp_path: Path) -> None:
     assert "expected a database's URL" in run("db", "copy", "--to", "somewhere", *one, code=1).stderr
 
 
-def test_a_server_that_is_down_is_told_by_every_command(run: Run, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_told_by_every_command(tmp_path: Path) -> None:
     down = config(tmp_path, f"postgresql+psycopg2://me:secret@/nothing?host={tmp_path}")
     other = config(tmp_path, f"sqlite:///{tmp_path / 'a.sqlite'}")
     for command in (("db", "info"), ("frame", "list"), ("init-database",)):

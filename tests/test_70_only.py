@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,11 +15,11 @@ import psutil
 import pytest
 from distributed import Client
 from engine_parts import make_settings, until
+from only_parts import Services
 from postgres import Cluster
 
 from deployments.parts import one_part
 from deployments.services import is_healthy
-from satdaemon.config import Settings
 from satdaemon.control import SatDaemonController
 from satdaemon.db import init_database, parts
 from satdaemon.errors import RequestError
@@ -29,39 +28,11 @@ from satdaemon.machines.cluster import worker_address
 from satdaemon.machines.security import dask_security
 
 
-class Services:
-    """`satdaemon up --only` processes, with what they said."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, settings: Settings, *part: str) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-m", "deployments.up", "-d", str(settings.source), "--only", *part]
-        with self.log(" ".join(part)).open("ab") as log:
-            self.running[" ".join(part)] = subprocess.Popen(argv, stdout=log, stderr=log)
-        return self.running[" ".join(part)]
-
-    def log(self, name: str) -> Path:
-        return self.place / f"{name}.out"
-
-    def said(self, name: str) -> str:
-        return self.log(name).read_text()
-
-    def stop(self) -> dict[str, int]:
-        for process in self.running.values():
-            process.terminate()
-        return {name: process.wait(120) for name, process in self.running.items()}
-
-
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Services]:
     found = Services(tmp_path)
     yield found
-    for process in found.running.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    found.kill()
 
 
 def tls(place: Path) -> dict[str, object]:

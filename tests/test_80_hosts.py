@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +15,7 @@ import pytest
 from distributed import Client
 from engine_parts import until
 from hosts import NETWORK, Host, hosts, may_be_made
+from only_parts import Services, start_part
 from postgres import FAST, Cluster, cluster
 from rich.console import Console
 
@@ -73,44 +72,31 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.soak,
     pytest.mark.timeout(1500),
-    pytest.mark.skipif(not may_be_made(), reason="network namespaces need root and iproute2"),
 ]
 
 
-class Site:
+class Site(Services):
     """The hosts, the database server on the head node, and the parts that run on each."""
 
-    def __init__(self, place: Place, network: dict[str, Host], server: Cluster) -> None:
-        self.place, self.network, self.server = place, network, server
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, demo: Place, network: dict[str, Host], server: Cluster) -> None:
+        super().__init__(demo.root)
+        self.demo, self.network, self.server = demo, network, server
 
     def environment(self, address: str, database: str) -> dict[str, str]:
-        return {**os.environ, "SATDAEMON_HOST": address, "SATDAEMON_DATABASE": database}
+        return {"SATDAEMON_HOST": address, "SATDAEMON_DATABASE": database}
 
-    def start(self, host: str, *part: str) -> None:
+    def start_on(self, host: str, part: str) -> None:
         """`satdaemon up --only PART` on a host."""
         here = self.network[host]
-        argv = [sys.executable, "-m", "deployments.up", "-d", str(self.place.config), "--only", *part]
         environment = self.environment(here.address, f"postgresql+psycopg2://satdaemon@{HEAD}/satdaemon")
-        with here.entered(), self.log(*part).open("ab") as log:
-            process = subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.running[" ".join(part)] = process
-
-    def log(self, *part: str) -> Path:
-        return self.place.root / f"{' '.join(part)}.out"
-
-    def said(self, *part: str) -> str:
-        return self.log(*part).read_text(errors="replace")
-
-    def stop(self) -> dict[str, int]:
-        """SIGTERM to all; their return codes."""
-        for process in self.running.values():
-            process.terminate()
-        return {name: process.wait(120) for name, process in self.running.items()}
+        with here.entered():
+            self.running[part] = start_part(self.demo.config, part, self.log(part), environment)
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
+    if not may_be_made():
+        pytest.skip("network namespaces need root and iproute2")
     place = prepare(tmp_path / "site", options={"dates": 6}, fresh=False)
     place.config.write_text(CONFIGURATION)
     make_certificates(place.root / "tls", [HEAD, *MACHINES.values()])
@@ -127,22 +113,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
         try:
             yield found
         finally:
-            for process in found.running.values():
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
+            found.kill()
 
 
 def test_a_site_of_four_hosts_finishes_though_one_is_cut_off(site: Site) -> None:
-    command.make_archive(site.place, dates=6, seed=3)
-    here = site.environment(HEAD, site.server.url("satdaemon"))
-    settings = load(site.place.config, environment=here)
-    command.make_frame(site.place, settings, Console(quiet=True))
+    command.make_archive(site.demo, dates=6, seed=3)
+    here = {**os.environ, **site.environment(HEAD, site.server.url("satdaemon"))}
+    settings = load(site.demo.config, environment=here)
+    command.make_frame(site.demo, settings, Console(quiet=True))
     database = Database(settings)
     for part in ("prefect", "scheduler", "planner", "flows"):
-        site.start("head", part)
+        site.start_on("head", part)
     for name in MACHINES:
-        site.start(name, "worker", name)
+        site.start_on(name, f"worker {name}")
 
     job = until(lambda: _begun(database, "satsar"), 600.0, f"a satsar job; the planner said: {site.said('planner')}")
     lost = site.network[job.machine]
@@ -152,7 +135,7 @@ def test_a_site_of_four_hosts_finishes_though_one_is_cut_off(site: Site) -> None
     assert job.machine not in {other.machine for other in database.query(RunningJob)}
     lost.plug_in()
     until(lambda: f"worker {job.machine}" in {part.name for part in parts.live(database)}, 240.0, "the machine's return")
-    frame_id = site.place.frame()["id"]
+    frame_id = site.demo.frame()["id"]
     until(lambda: version_of(database, frame_id) is not None, 900.0, f"points; the flows said: {site.said('flows')[-3000:]}")
     until(lambda: database.query(RunningJob) == [] == database.query(PendingJob), 60.0)
 
@@ -163,11 +146,11 @@ def test_a_site_of_four_hosts_finishes_though_one_is_cut_off(site: Site) -> None
     (mine,) = [e for e in ended if e.job_id == job.job_id]
     assert mine.machine != job.machine
     _check_connections(site, settings)
-    command.compare(site.place, settings, wall_s=0.0)
-    summary = json.loads(site.place.summary.read_text())
+    command.compare(site.demo, settings, wall_s=0.0)
+    summary = json.loads(site.demo.summary.read_text())
     assert {name: summary[name] for name in LIMITS if not kept(name, summary[name])} == {}
-    assert set(site.stop().values()) == {0}, {name: site.said(*name.split())[-1500:] for name in site.running}
-    until(lambda: not _left(site.place.root), 60.0, "no process of the site is left")
+    assert set(site.stop().values()) == {0}, {name: site.said(name)[-1500:] for name in site.running}
+    until(lambda: not _left(site.place), 60.0, "no process of the site is left")
     database.close()
 
 

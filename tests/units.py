@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -13,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from only_parts import start_part
 from postgres import Cluster
 
 from satdaemon.config import Settings
@@ -111,7 +110,5 @@ class Units:
             start()  # type: ignore[operator]
 
     def _start(self, part: str) -> None:
-        argv = [sys.executable, "-m", "deployments.up", "-d", str(self._settings.source), "--only", *part.split()]
-        environment = {**os.environ, MARK: self.mark, **self._wanted[part]}
-        with (self._logs / f"{part}.log").open("ab") as log:
-            self._running[part] = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
+        environment = {MARK: self.mark, **self._wanted[part]}
+        self._running[part] = start_part(self._settings.source, part, self._logs / f"{part}.log", environment)

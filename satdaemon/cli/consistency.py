@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from satdaemon.cli.application import DIFFERS, ConfigOption, JsonOption, app, make_console
+from satdaemon.domain import some_of
 
 if TYPE_CHECKING:
     from satdaemon.db import Database
@@ -149,8 +150,7 @@ def _groups(findings: Sequence[Finding], single: int) -> list[list[Finding]]:
 
 def _where(group: Sequence[Finding]) -> str:
     names = [f.key or str(f.path or "") for f in group]
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return (f"{group[0].stage} " if group[0].stage else "") + ", ".join(names[:_LISTED]) + more
+    return (f"{group[0].stage} " if group[0].stage else "") + some_of(names, _LISTED)
 
 
 def _why(group: Sequence[Finding]) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.table import Table
 
-from satdaemon.cli.application import make_console
+from satdaemon.cli.application import controller, make_console
+from satdaemon.domain import some_of
 from satdaemon.errors import NeedsConfirmation, RequestError
 
 if TYPE_CHECKING:
@@ -56,13 +57,11 @@ def change_of(
 
 def carry_out(frame_id: str, change: FrameChange, config: Path | None, *, yes: bool, as_json: bool) -> None:
     """Do a change and show what it did; where it costs products, show them and ask first."""
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
     from satdaemon.db.what_if import FrameChange, what_if
 
     if change == FrameChange():
         raise RequestError(f"frame {frame_id}: expected something to change, got nothing; --help lists what can be")
-    control = SatDaemonController(load(config))
+    control = controller(config)
     try:
         plan = control.change_frame(frame_id, change, confirm=yes)
     except NeedsConfirmation as error:
@@ -111,7 +110,7 @@ def print_plan(plan: FramePlan) -> None:
     table = Table("what", "stage", "of", "count", "which", "GB", "CPU-h")
     for name, word in _WORDS.items():
         for effect in getattr(plan.effects, name):
-            which = ", ".join(effect.keys[:3]) + (f" and {len(effect.keys) - 3} more" if len(effect.keys) > 3 else "")
+            which = some_of(effect.keys)
             size = "?" if effect.bytes is None else f"{effect.bytes / 1e9:.3g}"
             cost = "?" if effect.cpu_h is None else f"{effect.cpu_h:.3g}"
             of = _OF[effect.kind.value]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdaemon.cli.application import ConfigOption, JsonOption, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, controller, make_console
 from satdaemon.cli.frames import FrameArgument, LicsarOption, PassOption, PolygonOption, TrackOption, frame_app
 
 if TYPE_CHECKING:
@@ -120,14 +120,12 @@ def edit(
     import json
 
     from satdaemon.cli.frame_tables import plain
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
     from satdaemon.db.frame_edit import plan_edit
     from satdaemon.errors import RequestError
 
     if not (add or drop or setting or notes is not None):
         raise RequestError("frame edit: expected --add, --drop, --setting or --notes, got none")
-    control = SatDaemonController(load(config))
+    control = controller(config)
     values = _settings(setting or [])
     told: dict[str, object] = {}
     if add or drop:
@@ -157,10 +155,8 @@ def clone(
     config: ConfigOption = None,
 ) -> None:
     """Make a frame with the bursts and settings of another. It is off, and has no dates until it is filled."""
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
 
-    report = SatDaemonController(load(config)).clone_frame(frame_id, new_id)
+    report = controller(config).clone_frame(frame_id, new_id)
     typer.echo(f"{new_id}: {len(report.bursts)} bursts and the settings of {frame_id}, {report.files} files known; it is off")
 
 
@@ -172,13 +168,11 @@ def retire(
     config: ConfigOption = None,
 ) -> None:
     """Take a frame out of service: nothing is deleted, nothing more is planned. `frame restore` takes it back."""
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
     from satdaemon.errors import NeedsConfirmation, RequestError
 
     if cancel and let_end:
         raise RequestError("frame retire: expected --cancel or --let-end, got both")
-    control = SatDaemonController(load(config))
+    control = controller(config)
     try:
         pending, running = control.retire_frame(frame_id, running="cancel" if cancel else "let_end" if let_end else None)
     except NeedsConfirmation as error:
@@ -191,21 +185,17 @@ def retire(
 @frame_app.command("restore")
 def restore(frame_id: FrameArgument, config: ConfigOption = None) -> None:
     """Take a retired frame back, with the switches that it had."""
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
 
-    on = SatDaemonController(load(config)).restore_frame(frame_id)
+    on = controller(config).restore_frame(frame_id)
     typer.echo(f"{frame_id}: back in service, {'on' if on else 'off'}")
 
 
 @frame_app.command("delete")
 def delete(frame_id: FrameArgument, yes: YesOption = False, config: ConfigOption = None) -> None:
     """Delete a frame with its dates, jobs, record of products and points. Files on disk stay. Asks; `retire` loses nothing."""
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
     from satdaemon.errors import NeedsConfirmation
 
-    control = SatDaemonController(load(config))
+    control = controller(config)
     try:
         gone = control.delete_frame(frame_id, confirm=yes)
     except NeedsConfirmation as error:

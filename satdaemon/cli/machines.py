@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, app, controller, make_console
 
 if TYPE_CHECKING:
     from satdaemon.db.overview import MachineView
@@ -55,10 +55,8 @@ def enable(name: NameArgument, config: ConfigOption = None) -> None:
 
 
 def _set(name: str, state: str, reason: str | None, config: ConfigOption) -> None:
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
 
-    SatDaemonController(load(config)).set_machine_state(name, state, reason)
+    controller(config).set_machine_state(name, state, reason)
 
 
 def _print(machines: tuple[MachineView, ...]) -> None:

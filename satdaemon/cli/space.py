@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.cli.application import ConfigOption, JsonOption, app, controller, make_console
 
 if TYPE_CHECKING:
     from satdaemon.db.space import Removable
@@ -29,11 +29,8 @@ def space(
     Only cut-outs (slc) whose satsar stands, and coherence of pairs whose unwrap stands. Each is made again by itself where a
     later change asks for it. Zips, orbits, satsar, siblings, unwraps, series and points are never touched.
     """
-    from satdaemon.config import load
-    from satdaemon.control import SatDaemonController
 
-    controller = SatDaemonController(load(config))
-    found = controller.free_space(remove, frame_ids=frame)
+    found = controller(config).free_space(remove, frame_ids=frame)
     if as_json:
         typer.echo(json.dumps(_document(found, remove is not None), indent=1))
         return

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
 from satdaemon.cli.frames import FrameArgument, frame_app
+from satdaemon.domain import some_of
 from satdaemon.status import RowKind
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _show(rows: Sequence[StaleRow], every: bool) -> None:
 def _together(name: str, days: Sequence[str]) -> str:
     if name != "pairs":
         return name
-    return f"pairs {', '.join(days[:3])}{f' and {len(days) - 3} more' if len(days) > 3 else ''}"
+    return f"pairs {some_of(days)}"
 
 
 def _days(row: StaleRow | Marked) -> str:

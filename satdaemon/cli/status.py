@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from satdaemon.cli.application import ConfigOption, JsonOption, app, make_console
+from satdaemon.domain import some_of
 from satdaemon.status import RowKind
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def reasons_table(rows: list[ReportRow]) -> Table:
         name = "pairs" if row.kind is RowKind.RSAR_IFG else f"{_NAMES[row.kind]} {day}"
         groups.setdefault((name, row.stage.value, row.state, row.reason), []).append(day)
     for (name, stage, state, reason), days in groups.items():
-        shown = f"pairs {', '.join(days[:3])}{f' and {len(days) - 3} more' if len(days) > 3 else ''}" if name == "pairs" else name
+        shown = f"pairs {some_of(days)}" if name == "pairs" else name
         table.add_row(shown, stage, state, reason)
     return table
 

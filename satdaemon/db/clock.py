@@ -58,16 +58,22 @@ class seconds_since(FunctionElement[float]):  # noqa: N801 - reads as a SQL func
     name = "seconds_since"
 
 
+def since_sql(postgresql: bool, moment: str) -> str:
+    """The same as text."""
+    now = now_sql(postgresql)
+    if postgresql:
+        return f"CAST(extract(epoch FROM {now} - {moment}) AS double precision)"
+    return f"((julianday({now}) - julianday({moment})) * 86400.0)"
+
+
 @compiles(seconds_since, "postgresql")
 def _since_on_postgresql(element: seconds_since, compiler: Any, **options: Any) -> str:
-    (moment,) = list(element.clauses)
-    return f"CAST(extract(epoch FROM statement_timestamp() - {compiler.process(moment, **options)}) AS double precision)"
+    return since_sql(True, compiler.process(*element.clauses, **options))
 
 
 @compiles(seconds_since, "sqlite")
 def _since_on_sqlite(element: seconds_since, compiler: Any, **options: Any) -> str:
-    (moment,) = list(element.clauses)
-    return f"((julianday('now') - julianday({compiler.process(moment, **options)})) * 86400.0)"
+    return since_sql(False, compiler.process(*element.clauses, **options))
 
 
 @compiles(now_utc, "postgresql")

@@ -14,6 +14,7 @@ from satdaemon.db import guards
 from satdaemon.db.columns import check_object, conditions_of, values_of
 from satdaemon.db.models import Base, Burst, File, Frame
 from satdaemon.db.store import Store
+from satdaemon.domain import some_of
 from satdaemon.errors import RequestError
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ class Database(Store):
                 session.flush()
                 links.fill(session, [o for o in objects if isinstance(o, File | Burst | Frame)])
         except StatementError as error:
-            what = ", ".join(repr(o) for o in objects[:3]) + (f" and {len(objects) - 3} more" if len(objects) > 3 else "")
-            raise _refused(f"insert of {what}", error) from error
+            raise _refused(f"insert of {some_of([repr(one) for one in objects])}", error) from error
 
     def update(self, model: type[Base], values: Mapping[str, Any], **conditions: Any) -> int:
         """Set columns of the rows that meet `conditions`; returns how many rows there were.

@@ -15,7 +15,7 @@ from satdaemon.db.ledger import Entry, entries
 from satdaemon.db.models import Frame, Product
 from satdaemon.db.store import Store
 from satdaemon.db.within import undone
-from satdaemon.domain import product_key
+from satdaemon.domain import product_key, some_of
 from satdaemon.status import LedgerState, RowKind, Stage
 
 SAMPLE = 20_000
@@ -55,10 +55,9 @@ class Effect:
     """CPU-hours that making them took, or that so many like them would take; None: not known."""
 
     def __str__(self) -> str:
-        shown = ", ".join(self.keys[:3]) + (f" and {len(self.keys) - 3} more" if len(self.keys) > 3 else "")
         size = "size unknown" if self.bytes is None else f"{self.bytes / 1e9:.3g} GB"
         cost = "cost unknown" if self.cpu_h is None else f"{self.cpu_h:.3g} CPU-h"
-        return f"{len(self.keys)} {self.stage} ({shown}; {size}, {cost})"
+        return f"{len(self.keys)} {self.stage} ({some_of(self.keys)}; {size}, {cost})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.config import Machine as MachineSettings
@@ -37,6 +37,11 @@ def began(db: Store, name: str) -> None:
     """A machine's worker begins: jobs that were granted to it before are none of its own."""
     with db.session_scope() as session:
         session.execute(update(Machine).where(Machine.name == name).values(up_since_utc=now_utc()))
+
+
+def is_heard_of(db: Store) -> ColumnElement[bool]:
+    """SQL: a machine's worker is alive, as far as is known: one that was never heard of counts as alive."""
+    return or_(Machine.last_seen_utc.is_(None), Machine.last_seen_utc >= now_utc(-db.settings.parameters.lease_s))
 
 
 def seen(db: Store, name: str) -> None:

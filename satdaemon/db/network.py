@@ -19,7 +19,7 @@ from satdaemon.db.models import Frame, Ifg, Master, RsarIfg, stage_id
 from satdaemon.db.rows import come_back, move
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_many
-from satdaemon.domain import Pair
+from satdaemon.domain import Pair, some_of
 from satdaemon.planning.network import components, joining, network
 from satdaemon.status import ProcStatus, RowKind, Stage
 
@@ -152,7 +152,7 @@ def _finish(session: Session, frame_id: str, report: NetworkReport) -> None:
 
 def about_stayed(pairs: Sequence[Pair]) -> str:
     """Why pairs are in the network that its rule does not ask for."""
-    listed = ", ".join(f"{p.date1} {p.date2}" for p in pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
+    listed = some_of([f"{p.date1} {p.date2}" for p in pairs])
     return f"{len(pairs)} pairs stood in for what is back, and stay, since their work has begun: {listed}"
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from satdaemon.db.clock import now_utc
-from satdaemon.db.models import DaemonPart, Frame
+from satdaemon.db import parts
+from satdaemon.db.models import Frame
 from satdaemon.db.store import Store
 
 SPARE = 2
@@ -21,10 +21,7 @@ SPARE = 2
 
 def slots(db: Store) -> int:
     """How many frames flow runs work on at a time: `flow_concurrency` for each host that has the part `flows`."""
-    lease_s = db.settings.parameters.lease_s
-    with db.read_scope() as session:
-        mine = DaemonPart.name.startswith("flows ", autoescape=True)
-        hosts = session.scalar(select(func.count()).where(mine, DaemonPart.heartbeat_utc >= now_utc(-lease_s))) or 0
+    hosts = sum(part.name.startswith("flows ") for part in parts.live(db))
     return db.settings.parameters.flow_concurrency * max(hosts, 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from satdaemon.domain import Burst, Frame
+from satdaemon.domain import Burst, Frame, some_of
 from satdaemon.errors import RequestError
 from satdaemon.planning.bursts import along_track
 
@@ -82,6 +82,5 @@ def _interior(frame: Frame, present: set[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _listed(ids: tuple[str, ...], most: int = 6) -> str:
-    shown = ", ".join(ids[:most])
-    return f"burst {shown}" if len(ids) == 1 else f"bursts {shown}" + (f" and {len(ids) - most} more" if len(ids) > most else "")
+def _listed(ids: tuple[str, ...]) -> str:
+    return f"{'burst' if len(ids) == 1 else 'bursts'} {some_of(ids, 6)}"

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,10 +75,8 @@ def judge_command(
         ended = _of_its_child(ended)
     if ended.killed_for is None and ended.return_code is not None:
         message = error.message if error is not None else _what_it_means(ended.return_code, settings)
-        if why := _out_of_memory(ended, log):
-            return _failure(OutOfMemory(f"{message}: {why}"), ended, _tail(log))
-        if why := _disk_full(log):
-            return _failure(DiskFull(f"{message}: {why}"), ended, _tail(log))
+        if lacked := _what_it_lacked(ended, log, message):
+            return _failure(lacked, ended, _tail(log))
         kind: type[SatDaemonError] = ProgramFailed if error is None else ProcessingError
         if ended.return_code == EX_TEMPFAIL:
             kind = TransientError
@@ -122,15 +121,22 @@ def _silent(job: StageInput, ended: Ended, log: Path, what: str) -> Failure:
         return _failure(TimeLimit(f"the job was stopped after {ended.wall_s / 3600:.2f} h, its time limit"), ended, trace)
     if ended.signal == signal.SIGKILL and ended.peak_memory_gb > _ALMOST_ALL * job.granted_gb:
         return _failure(OutOfMemory(f"{what}: killed near its memory limit of {job.granted_gb:g} GB"), ended, trace)
-    if why := _out_of_memory(ended, log):
-        return _failure(OutOfMemory(f"{what}: {why}"), ended, trace)
-    if why := _disk_full(log):
-        return _failure(DiskFull(f"{what}: {why}"), ended, trace)
+    if lacked := _what_it_lacked(ended, log, what):
+        return _failure(lacked, ended, trace)
     if ended.signal in _OUTSIDE:
         name = signal.Signals(ended.signal or 0).name
         return _failure(MachineLost(f"{what}: {name} came from outside"), ended, trace)
     how = f"signal {_SIGNALS.get(ended.signal, ended.signal)}" if ended.signal is not None else f"return code {ended.return_code}"
     return _failure(ProgramFailed(f"{what}: {how}"), ended, trace)
+
+
+def _what_it_lacked(ended: Ended, log: Path, what: str) -> SatDaemonError | None:
+    """What a program found no more of, memory or space, though nobody stopped it for that; None where nothing says so."""
+    if why := _out_of_memory(ended, log):
+        return OutOfMemory(f"{what}: {why}")
+    if why := _last_words(log, says_disk_full):
+        return DiskFull(f"{what}: {why}")
+    return None
 
 
 def _out_of_memory(ended: Ended, log: Path) -> str:
@@ -140,14 +146,13 @@ def _out_of_memory(ended: Ended, log: Path) -> str:
         return f"the kernel killed it, as the machine was out of memory ({ended.peak_memory_gb:.2f} GB at most)"
     if ended.return_code == 0 or ended.signal in _OUTSIDE:
         return ""
-    said = next((line.strip() for line in reversed(_tail(log).splitlines()) if _NO_MEMORY.search(line)), "")
-    return f"it could not get more memory: {said[:200]}" if said else ""
+    said = _last_words(log, lambda line: _NO_MEMORY.search(line) is not None)
+    return f"it could not get more memory: {said}" if said else ""
 
 
-def _disk_full(log: Path) -> str:
-    """The last words of a program for whose files there was no space; empty where it said nothing of the kind."""
-    said = next((line.strip() for line in reversed(_tail(log).splitlines()) if says_disk_full(line)), "")
-    return said[:200]
+def _last_words(log: Path, says_so: Callable[[str], bool]) -> str:
+    """The last line of what a program said that says so; empty where none does."""
+    return next((line.strip() for line in reversed(_tail(log).splitlines()) if says_so(line)), "")[:200]
 
 
 def _failure(error: SatDaemonError, ended: Ended | None, trace: str = "") -> Failure:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
 from satdaemon.db.jobs.moves import Outcome, again, end_unfinished
-from satdaemon.db.machines import ENABLED, QUARANTINED, put
+from satdaemon.db.machines import ENABLED, QUARANTINED, is_heard_of, put
 from satdaemon.db.messages import occasions
 from satdaemon.db.models import FailedJob, JobEvent, LearnedCost, Machine, MachineFailure, PendingJob, RunningJob
 from satdaemon.db.models.learned import ALL_MACHINES
@@ -34,7 +34,7 @@ def end(db: Store, session: Session, job: RunningJob, failure: Failure, usage: U
     """End a running job that did not finish, and weigh what that says of its machine."""
     if not may_blame_machine(failure.error_class):
         return end_unfinished(db, session, job, failure, usage)
-    before, tries = _names(job.failed_on), job.tries
+    before, tries = machines_of(job.failed_on), job.tries
     if job.machine not in before:
         job.failed_on = ",".join((*before, job.machine))
     outcome = end_unfinished(db, session, job, failure, usage)
@@ -70,7 +70,8 @@ def _failing(session: Session, stage: str) -> set[str]:
     return set(session.scalars(select(MachineFailure.machine).where(MachineFailure.stage == stage).distinct()))
 
 
-def _names(failed_on: str | None) -> tuple[str, ...]:
+def machines_of(failed_on: str | None) -> tuple[str, ...]:
+    """The machines that a job's `failed_on` names."""
     return tuple(failed_on.split(",")) if failed_on else ()
 
 
@@ -144,8 +145,7 @@ def _succeeds_elsewhere(session: Session, failures: Sequence[MachineFailure], fi
 
 def _has_another(db: Store, session: Session, name: str) -> bool:
     """Whether another machine takes jobs."""
-    heard = or_(Machine.last_seen_utc.is_(None), Machine.last_seen_utc >= now_utc(-db.settings.parameters.lease_s))
-    other = (Machine.name != name, Machine.state == ENABLED, heard)
+    other = (Machine.name != name, Machine.state == ENABLED, is_heard_of(db))
     return session.scalar(select(Machine.name).where(*other).limit(1)) is not None
 
 

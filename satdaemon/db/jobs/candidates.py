@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, or_, select, text
+from sqlalchemy import case, func, select, text
 from sqlalchemy.orm import Session
 
 from satdaemon.archive.names import archive_of
 from satdaemon.db.arrays import among, array
-from satdaemon.db.clock import now_sql, now_utc, seconds_since
+from satdaemon.db.clock import now_sql, seconds_since, since_sql
 from satdaemon.db.jobs.reservation import Need, Shelf
+from satdaemon.db.machines import ENABLED, is_heard_of
 from satdaemon.db.models import Machine, RunningJob
 from satdaemon.db.models.catalogue import ON_DISK
 from satdaemon.db.store import Store
@@ -80,12 +81,11 @@ def _statement(db: Store) -> tuple[str, dict[str, Any]]:
         f"FROM pending_jobs q WHERE q.frame_id = r.frame_id AND NOT q.held AND q.not_before <= {now}"
         " ORDER BY q.stage_rank DESC, q.job_id LIMIT :window"
     )
+    columns = f"{_COLUMNS}, {since_sql(db.on_postgresql, 'q.passed_over_utc')}"
     if db.on_postgresql:
-        columns = f"{_COLUMNS}, CAST(extract(epoch FROM {now} - q.passed_over_utc) AS double precision)"
         where = f"r.heartbeat_utc >= {now} - make_interval(secs => :lease_s)"
         sql = f"SELECT p.* FROM frame_runs r CROSS JOIN LATERAL (SELECT {columns} {first}) p WHERE {where}"
     else:
-        columns = f"{_COLUMNS}, (julianday({now}) - julianday(q.passed_over_utc)) * 86400.0"
         where = "r.heartbeat_utc >= (strftime('%Y-%m-%d %H:%M:%f', 'now', (0.0 - :lease_s) || ' seconds') || '000')"
         join = f"q.job_id IN (SELECT q.job_id {first})"
         sql = f"SELECT {columns} FROM frame_runs r JOIN pending_jobs q ON {join} WHERE {where}"
@@ -112,11 +112,10 @@ def running(session: Session) -> list[Running]:
 
 def shelves(db: Store, session: Session, live: list[Running]) -> list[Shelf]:
     """Machines with what is free on them. One that used to be heard of, and is not now, takes nothing."""
-    heard = or_(Machine.last_seen_utc.is_(None), Machine.last_seen_utc >= now_utc(-db.settings.parameters.lease_s))
     found: dict[str, Shelf] = {}
-    for machine, alive in session.execute(select(Machine, case((heard, 1), else_=0)).order_by(Machine.name)):
+    for machine, alive in session.execute(select(Machine, case((is_heard_of(db), 1), else_=0)).order_by(Machine.name)):
         size = (machine.cpu, machine.memory_gb, machine.disk)
-        closed = machine.state if machine.state != "enabled" else "" if alive else "not heard of"
+        closed = machine.state if machine.state != ENABLED else "" if alive else "not heard of"
         found[machine.name] = Shelf(machine.name, size, list(size), closed)
     for job in live:
         if job.machine in found:

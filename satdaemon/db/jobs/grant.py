@@ -16,9 +16,10 @@ from satdaemon.db import learned
 from satdaemon.db.arrays import among, array
 from satdaemon.db.clock import now_sql, now_utc
 from satdaemon.db.events import of_job
+from satdaemon.db.jobs.blame import machines_of
 from satdaemon.db.jobs.budgets import Draws, Volume, budgets, volumes
 from satdaemon.db.jobs.candidates import Candidate, Running, any_candidate, candidates, name_archives, running, shelves
-from satdaemon.db.jobs.packing import NOWHERE, Ask, Packing, pack
+from satdaemon.db.jobs.packing import Ask, Packing, pack
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.jobs.rescue import is_lost, rescue
 from satdaemon.db.jobs.reservation import Need
@@ -34,8 +35,7 @@ _PASSED = 100
 """Jobs that one pass writes down as passed over."""
 _WORK = (
     "job_id", "frame_id", "kind", "row_id", "stage", "date1", "date2", "priority", "stage_rank", "cpu", "memory_gb",
-    "disk", "space_gb", "predicted_s", "size_class", "archive", "tries", "why", "failed_on",
-    "created_utc",
+    "disk", "space_gb", "predicted_s", "size_class", "archive", "tries", "why", "failed_on", "created_utc",
 )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def _asks(db: Store, session: Session, found: list[Candidate], draws: Draws) -> 
     return [
         Ask(
             c.job_id, (c.cpu, c.memory_gb, c.disk), c.priority, c.frame_id, c.stage_rank, c.passed_s, c.predicted_s,
-            draws.of(c.stage, c.space_gb, archives.get(c.job_id)), frozenset(c.failed_on.split(",")) if c.failed_on else NOWHERE,
+            draws.of(c.stage, c.space_gb, archives.get(c.job_id)), frozenset(machines_of(c.failed_on)),
         )
         for c in found
     ]  # fmt: skip

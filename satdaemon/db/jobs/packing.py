@@ -170,8 +170,7 @@ class _Packer:
         key = (ask.need, ask.lasts_s)
         if key in self._full:
             return None
-        shelves = self._wanted(ask) if ask.avoids else self.shelves
-        fitting = [s for s in shelves if s.has_room(ask.need) and self._is_allowed(s, ask)]
+        fitting = [s for s in self._wanted(ask) if s.has_room(ask.need) and self._is_allowed(s, ask)]
         if not fitting:
             if not ask.avoids:
                 self._full.add(key)
@@ -182,7 +181,9 @@ class _Packer:
         return best
 
     def _wanted(self, ask: Ask) -> Sequence[Shelf]:
-        """The machines for an ask that avoids some: the others, unless none of them could ever take it."""
+        """The machines for an ask: those that it does not avoid, unless none of them could ever take it."""
+        if not ask.avoids:
+            return self.shelves
         others = [s for s in self.shelves if s.name not in ask.avoids]
         return others if any(not s.closed and s.could_hold(ask.need) for s in others) else self.shelves
 

@@ -13,6 +13,7 @@ from satdaemon.db.models import Message, MessageTarget
 from satdaemon.db.models.messages import GIVEN_UP, KEPT, LEVELS, OPEN, READY, SENT, TOLD
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_ignore
+from satdaemon.domain import first_lines
 
 MINUTE_S = 60.0
 RETRY_FIRST_S, RETRY_MOST_S = 30.0, 3600.0
@@ -67,9 +68,8 @@ def _hand_on(session: Session, loud: Sequence[Message], per_minute: int, now: da
     rest = loud[len(alone) :]
     if not rest or left == 0:
         return
-    lines = [f"{message.title}{times(message)}" for message in rest[:_LISTED]]
-    more = [f"and {len(rest) - _LISTED} more"] if len(rest) > _LISTED else []
-    body = "\n".join([f"More than {per_minute} messages a minute. These are told here alone:", *lines, *more])
+    lines = first_lines([f"{message.title}{times(message)}" for message in rest], _LISTED)
+    body = "\n".join([f"More than {per_minute} messages a minute. These are told here alone:", *lines])
     title = f"{len(rest)} other messages"
     digest = Message(state=READY, kind="digest", cause="digest", level=rest[0].level, title=title, body=body, ready_utc=now)
     session.add(digest)

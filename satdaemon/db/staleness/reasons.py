@@ -24,12 +24,11 @@ from satdaemon.db.staleness.conditions import (
     stage_settings,
 )
 from satdaemon.db.staleness.facts import Facts, Key, Shown
+from satdaemon.domain import some_of
 from satdaemon.status import RowKind, Stage
 
 PROGRAM = "processor "
 """How reasons begin that are about the program."""
-_SHOWN = 3
-"""So many of a kind are named, the others counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _plain(value: Any) -> str:
 
 
 def _bursts(before: set[str], after: set[str]) -> list[str]:
-    parts = [f"{word} {_named(sorted(some))}" for word, some in (("with", after - before), ("without", before - after)) if some]
+    parts = [f"{word} {some_of(sorted(some))}" for word, some in (("with", after - before), ("without", before - after)) if some]
     return [f"the frame is {' and '.join(parts)} now"] if parts else []
 
 
@@ -131,10 +130,10 @@ def changed_scenes(given: Mapping[str, Any], files: Sequence[Shown]) -> list[str
     now = {file.id: file.checksum for file in files}
     new = sorted(now.keys() - before.keys())
     if new:
-        gone = _named(sorted(before.keys() - now.keys())) or "fewer files"
-        return [f"made from {gone}; now valid: {_named(new)}"]
+        gone = some_of(sorted(before.keys() - now.keys())) or "fewer files"
+        return [f"made from {gone}; now valid: {some_of(new)}"]
     other = [scene for scene in sorted(now) if _differ(before[scene], now[scene])]
-    return [f"the contents of {_named(other)} have changed"] if other else []
+    return [f"the contents of {some_of(other)} have changed"] if other else []
 
 
 def _differ(one: str | None, other: str | None) -> bool:
@@ -147,15 +146,10 @@ def changed_pairs(given: Mapping[str, str], present: Mapping[str, str], usable: 
     new = [pair for pair in sorted(present) if pair in usable and given.get(pair) != present[pair]]
     gone = sorted(given.keys() & left_out)
     reasons = [f"{len(new)} new or changed unwrapped pairs since the series was made"] if new else []
-    return reasons + ([f"{len(gone)} pairs were left out since: {_named(gone)}"] if gone else [])
+    return reasons + ([f"{len(gone)} pairs were left out since: {some_of(gone)}"] if gone else [])
 
 
 def made_again(keys: Sequence[Key]) -> list[str]:
     """In words: these products were made again, with another outcome."""
     names = [f"{stage.value} {name}".removesuffix(" frame") for stage, name in keys]
-    return [f"{_named(names)} made again since"] if names else []
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return [f"{some_of(names)} made again since"] if names else []
