@@ -1,6 +1,7 @@
 """Prefect's process worker, started while the server may still be starting.   python -m deployments.process_worker -d CFG
 
-SIGTERM ends the flow runs first: they give their jobs back, then the worker ends.
+With it runs a flow server (deployments.flow_server), of which the flow runs are forks. SIGTERM ends the flow runs first: they
+give their jobs back, then the worker ends.
 """
 
 from __future__ import annotations
@@ -11,17 +12,69 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 from prefect.workers.process import ProcessWorker
 
+from deployments.flow_run import SERVER
 from deployments.nudging import nudge
 from deployments.services import is_healthy
 from satdaemon.config import Settings, load
 from satdaemon.db import slots
 from satdaemon.machines.patience import wait_for
+from satdaemon.runner.launch import ONE_THREAD
 
 FLOWS_GRACE_S = 12.0
+_AGAIN_S = 5.0
+
+
+class Forks:
+    """The flow server of this process, started again where it has ended."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.place.unlink(missing_ok=True)
+        python = (sys.executable, "-m")
+        argv = [*python, "satdaemon.machines.tether", *python, "deployments.flow_server", str(self.place)]
+        return subprocess.Popen(argv, env={**os.environ, **ONE_THREAD}, stdin=subprocess.DEVNULL)
+
+    async def keep(self) -> None:
+        """Look after it; while it is away, flow runs load for themselves."""
+        while True:
+            await asyncio.sleep(_AGAIN_S)
+            if (status := self._process.poll()) is not None:
+                print(f"flows: the flow server ended with {status}: another is started", flush=True)
+                self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The process of the server. Those below are flow runs."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.terminate()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def forks() -> Iterator[Forks]:
+    """A flow server for all flow runs that are started within."""
+    with tempfile.TemporaryDirectory(prefix="satdaemon-flows-") as place:
+        found = Forks(Path(place) / "server")
+        os.environ[SERVER] = str(found.place)
+        try:
+            yield found
+        finally:
+            found.close()
 
 
 async def serve(settings: Settings) -> None:
@@ -32,6 +85,12 @@ async def serve(settings: Settings) -> None:
     server = f"the Prefect server at {settings.parameters.prefect_api}"
     if not await wait_for(server, lambda: is_healthy(settings), stop, "flows"):
         return
+    with forks() as kept:
+        await poll(settings, kept, stop)
+
+
+async def poll(settings: Settings, kept: Forks, stop: asyncio.Event) -> None:
+    """Poll the work pool until `stop`, then end the flow runs."""
     worker = ProcessWorker(
         work_pool_name=settings.parameters.work_pool,
         name=f"flows on {socket.gethostname()}",
@@ -39,26 +98,29 @@ async def serve(settings: Settings) -> None:
         prefetch_seconds=5,
     )
     polling = asyncio.create_task(worker.start())
-    asking = asyncio.create_task(nudge(settings))
+    beside = [asyncio.create_task(nudge(settings)), asyncio.create_task(kept.keep())]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    asking.cancel()
+    for task in beside:
+        task.cancel()
     if polling.done():
         polling.result()
         return
-    await end_flow_runs()
+    await end_flow_runs(kept)
     polling.cancel()
     with contextlib.suppress(asyncio.CancelledError, asyncio.TimeoutError):
         await asyncio.wait_for(polling, 3.0)
 
 
-async def end_flow_runs() -> None:
+async def end_flow_runs(kept: Forks) -> None:
     """Tell every flow run's process to end, and wait until they have given their jobs back."""
-    processes = psutil.Process().children(recursive=True)
-    for process in processes:
+    us = psutil.Process()
+    told = [process for process in us.children() if process.pid != kept.pid]
+    all_of_them = [process for process in us.children(recursive=True) if process.pid != kept.pid]
+    for process in told:  # one that stands for a fork passes it on
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, FLOWS_GRACE_S)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, all_of_them, FLOWS_GRACE_S)
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

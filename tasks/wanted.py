@@ -25,8 +25,8 @@ _ENTRYPOINTS: Mapping[str, str] = MappingProxyType(
 _PARAMETERS: Mapping[str, str] = MappingProxyType(
     {"frame_id": "The frame.", "config": "Path of satdaemon.cfg on the host of the flow run."}
 )
-# A flow run's process ends with the process worker that started it, however that one ends.
-_COMMAND = f"{shlex.quote(sys.executable)} -m satdaemon.machines.tether {shlex.quote(sys.executable)} -m prefect.engine"
+# A fork of what the process worker keeps loaded; it ends with the process worker, however that one ends.
+_COMMAND = f"{shlex.quote(sys.executable)} -m deployments.flow_run"
 
 
 @dataclass(frozen=True, slots=True)

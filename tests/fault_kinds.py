@@ -40,7 +40,7 @@ def flow_run_of(site: Site, frame: str) -> psutil.Process:
 
     def holder() -> psutil.Process | None:
         run = str(runs.holder(site.database, frame)).removeprefix("flow run ")
-        found = site.units.below("flows", "prefect.engine")
+        found = site.units.below("flows", "deployments.flow_run")
         return next((process for process in found if process.environ().get("PREFECT__FLOW_RUN_ID") == run), None)
 
     found: psutil.Process = site.until(holder)
@@ -68,7 +68,7 @@ def kill_scheduler(site: Site, _: Random) -> str:
 
 def kill_flow_run(site: Site, random: Random) -> str:
     """kill -9 of a flow run's process: a frame's, or the planner's."""
-    found = site.units.below("flows", "prefect.engine")
+    found = site.units.below("flows", "deployments.flow_run")
     return _kill(random.sample(found, 1) if found else [], "flow run")
 
 

@@ -228,7 +228,7 @@ def test_a_killed_flow_run_is_taken_up_by_another(system: System) -> None:
     pids = frame.begun(4)
     assert system.flows.process is not None
     below = psutil.Process(system.flows.process.pid).children(recursive=True)
-    (engine,) = [process for process in below if "prefect.engine" in process.cmdline()]
+    (engine,) = [process for process in below if "deployments.flow_run" in process.cmdline()]
     engine.kill()
     system.until(lambda: are_gone(pids), 20.0, "the end of all children")
     assert frame.ended(run, 60.0).state_type is StateType.CRASHED

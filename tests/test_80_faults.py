@@ -66,7 +66,7 @@ def begun_again(site: Site, before: dict[int, tuple[int, int, str]], lost: list[
 
 
 def taken_elsewhere(site: Site, lost: list[int], machine: str) -> list[RunningJob]:
-    """Which of these jobs run on another machine by now. There room is made at each look, since they are due only after a while."""
+    """Which of these jobs run on another machine by now. Room is made there at each look: they are due after a while."""
     running = site.running()
     site.let_go(job.job_id for job in running if job.machine == "m1" and job.job_id not in lost)
     return [job for job in running if job.job_id in lost and job.machine != machine]

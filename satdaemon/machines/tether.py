@@ -14,12 +14,18 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
+def tie(parent: int | None = None) -> None:
+    """This process gets SIGTERM when its parent is gone. SystemExit where it is gone by now: it is `parent`, if that is known."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    now = os.getppid()
+    if now == 1 if parent is None else now != parent:
+        sys.exit("tether: the parent is gone")
+
+
 def main() -> None:
     """Tie this process to its parent, then become the program named by the arguments."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:
-        sys.exit("tether: the parent is gone")
+    tie()
     os.execvp(sys.argv[1], sys.argv[1:])
 
 
