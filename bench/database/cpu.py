@@ -30,6 +30,11 @@ def cost_of(db: Database, work: Callable[[], Any]) -> Cost:
     return Cost(time.perf_counter() - wall_s, _used_s(servers) - server_s, time.process_time() - python_s)
 
 
+def least(costs: Sequence[Cost]) -> Cost:
+    """Each figure's own least: what the work costs where nothing else wants the processor."""
+    return Cost(*(min(getattr(cost, name) for cost in costs) for name in ("wall_s", "server_s", "python_s")))
+
+
 def median(costs: Sequence[Cost]) -> Cost:
     """Each figure's own median."""
     middle = len(costs) // 2

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from satdaemon.db import prepared
 from satdaemon.db.arrays import among, array
 
 MOST = 50_000
@@ -60,10 +61,14 @@ def look(session: Session, frames: Sequence[str] | None = None) -> Changes:
     """The oldest changes; of `frames` only, where given."""
     postgresql = session.get_bind().dialect.name == "postgresql"
     only = "" if frames is None else f" WHERE {among(postgresql, 'frame_id', 'frames')}"
-    values = {} if frames is None else {"frames": array(postgresql, frames)}
+    sql = f"SELECT id, frame_id FROM frame_changes{only} ORDER BY id LIMIT {MOST}"
+    if frames is None and postgresql:
+        rows = prepared.execute(session, "changes", sql).all()
+    else:
+        rows = list(session.execute(text(sql), {} if frames is None else {"frames": array(postgresql, frames)}).all())
     found: dict[str, list[int]] = {}
-    for one, frame in session.execute(text(f"SELECT id, frame_id FROM frame_changes{only} ORDER BY id LIMIT {MOST}"), values):
-        found.setdefault(frame, []).append(one)
+    for row in rows:
+        found.setdefault(row.frame_id, []).append(row.id)
     return Changes(found)
 
 

@@ -50,6 +50,13 @@ def now_sql(postgresql: bool) -> str:
     return "statement_timestamp()" if postgresql else "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
+def ago_sql(postgresql: bool, seconds: float) -> str:
+    """The time so many seconds ago, as text."""
+    if postgresql:
+        return f"({now_sql(True)} - make_interval(secs => {float(seconds)!r}))"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{-float(seconds)!r} seconds') || '000')"
+
+
 class seconds_since(FunctionElement[float]):  # noqa: N801 - reads as a SQL function
     """Seconds between a time of the database and its time now; negative for one to come. Clients' clocks do not matter."""
 

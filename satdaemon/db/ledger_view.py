@@ -7,7 +7,7 @@ Few branches for what is next: to start and end a plan of many costs more than t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from satdaemon.db.needs import RANK, STATUS_WORDS, STEPS, Step, again, dates_of, for_dialect, stale_from
 from satdaemon.status import STAGES_OF, RowKind, Stage
@@ -17,6 +17,14 @@ def ledger_sql(postgresql: bool) -> str:
     """The SELECT of the view."""
     branches = [*(_next(kind) for kind in RowKind), *(_other(step) for step in STEPS)]
     return for_dialect("\nUNION ALL\n".join(branches), postgresql)
+
+
+def next_sql(kinds: Iterable[RowKind], postgresql: bool) -> str:
+    """The part of the view for what is next of rows of these kinds.
+
+    For statements that are prepared: whatever else the view says would be looked through each time one is run.
+    """
+    return for_dialect("\nUNION ALL\n".join(_next(kind) for kind in kinds), postgresql)
 
 
 def _next(kind: RowKind) -> str:

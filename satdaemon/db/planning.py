@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from satdaemon.db import changes, daemon, locks, staleness
+from satdaemon.db import changes, daemon, locks, prepared, staleness
 from satdaemon.db.changes import Changes
-from satdaemon.db.clock import now_utc
+from satdaemon.db.clock import ago_sql, now_sql, now_utc
 from satdaemon.db.guards import drop_orphaned_keys
-from satdaemon.db.jobs.rescue import is_lost, rescue
+from satdaemon.db.jobs.rescue import rescue
 from satdaemon.db.models import DaemonTools
 from satdaemon.db.planning_frames import Ahead, Frames
 from satdaemon.db.prepared import FEW
@@ -71,10 +72,11 @@ def plan(
     """
     began = time.perf_counter()
     frames, wanted = Frames(db, processors), None if frame_ids is None else sorted(set(frame_ids))
-    look, lost = _look(frames, wanted, everything), []
+    look, done = _look_and_queue(frames, wanted, everything, began)
+    lost = []
     if look.is_lease_lost:
         lost = rescue(db)
-        look = _look(frames, wanted, everything)
+        look, done = _look_and_queue(frames, wanted, everything, began)
     if look.is_powered_down:
         return Plan(0, 0, 0, 0, 0, len(lost), time.perf_counter() - began, 0, False)
     if wanted is None and not look.has_defaults:
@@ -83,14 +85,14 @@ def plan(
 
     def note(session: Session) -> None:
         if wanted is None:
-            _note(session, look.counter, time.perf_counter() - began, digest)
+            _note(session, db.on_postgresql, look.counter, time.perf_counter() - began, digest)
 
     if everything:
         count, done = sweep(frames, between)
         db.write(drop_orphaned_keys)
         db.write(note)
     else:
-        count, done = len(look.frames), _plan_changed(frames, look, note)
+        count, done = len(look.frames), done or _plan_changed(frames, look, note)
     wall_s = time.perf_counter() - began
     return Plan(done.added, done.removed, done.ready, done.blocked, done.running, len(lost), wall_s, count, everything)
 
@@ -129,19 +131,46 @@ class _Look:
     ahead: Ahead | None
     """What there is to do with the frames, where they are few."""
 
+    @property
+    def is_clear(self) -> bool:
+        """Nothing has to be done before the queue of these frames, which are few or none."""
+        ahead_is_clear = not self.frames if self.ahead is None else self.ahead.is_clear
+        return ahead_is_clear and not self.is_lease_lost and not self.is_powered_down
 
-def _look(frames: Frames, wanted: list[str] | None, everything: bool) -> _Look:
+
+def _look_and_queue(
+    frames: Frames, wanted: list[str] | None, everything: bool, began: float
+) -> tuple[_Look, Queued | None]:
+    """How things stand; and where nothing has to be done before the queue of a few frames, that, in the same transaction.
+
+    For a few frames the way there and back is most of the cost.
+    """
+    if everything:
+        with frames.db.read_scope() as session:
+            return _look(session, frames, wanted, everything), None
+
+    def work(session: Session) -> tuple[_Look, Queued | None]:
+        look = _look(session, frames, wanted, everything)
+        if not look.is_clear or (wanted is None and not look.has_defaults):
+            return look, None
+        done = frames.queue(session, look.frames, look.changes, look.ahead) if look.ahead is not None else Queued()
+        if wanted is None:
+            _note(session, frames.db.on_postgresql, look.counter, time.perf_counter() - began, None)
+        return look, done
+
+    return frames.db.write(work)
+
+
+def _look(session: Session, frames: Frames, wanted: list[str] | None, everything: bool) -> _Look:
     db, defaults = frames.db, daemon.defaults(frames.db.settings)
-    with db.read_scope() as session:
-        columns = (DaemonTools.change_counter, DaemonTools.command, is_lost(db))
-        ours = (getattr(DaemonTools, name) for name in defaults)
-        counter, command, is_lease_lost, *kept = session.execute(select(*columns, *ours)).one()
-        seen = changes.look(session, wanted)
-        chosen = seen.frames if wanted is None else wanted
-        # In the same transaction, since for a few frames the way there and back is most of the cost.
-        ahead = frames.look(session, chosen) if 0 < len(chosen) <= FEW and not everything else None
-        has_defaults, is_down = kept == list(defaults.values()), command == daemon.POWER_DOWN
-        return _Look(counter, has_defaults, is_lease_lost, is_down, seen, chosen, ahead)
+    silent = f"SELECT 1 FROM running_jobs WHERE heartbeat_utc < {ago_sql(db.on_postgresql, db.settings.parameters.lease_s)}"
+    sql = f"SELECT change_counter, command, EXISTS ({silent}), {', '.join(defaults)} FROM daemon_tools"
+    counter, command, is_lease_lost, *kept = list(prepared.execute(session, "daemon", sql).one())
+    seen = changes.look(session, wanted)
+    chosen = seen.frames if wanted is None else wanted
+    ahead = frames.look(session, chosen) if 0 < len(chosen) <= FEW and not everything else None
+    has_defaults, is_down = kept == list(defaults.values()), command == daemon.POWER_DOWN
+    return _Look(counter, has_defaults, is_lease_lost, is_down, seen, chosen, ahead)
 
 
 def _plan_changed(frames: Frames, look: _Look, note: Callable[[Session], None]) -> Queued:
@@ -152,7 +181,12 @@ def _plan_changed(frames: Frames, look: _Look, note: Callable[[Session], None]) 
     return done
 
 
-def _note(session: Session, counter: int, wall_s: float, digest: str | None) -> None:
-    values = {"last_plan_utc": now_utc(), "last_plan_s": wall_s, "planned_counter": counter, "replan": False}
-    everything = {} if digest is None else {"everything_utc": now_utc(), "outside_digest": digest}
-    session.execute(update(DaemonTools).values(**values, **everything))
+def _note(session: Session, postgresql: bool, counter: int, wall_s: float, digest: str | None) -> None:
+    now = now_sql(postgresql)
+    sql = f"UPDATE daemon_tools SET last_plan_utc = {now}, last_plan_s = :wall_s, planned_counter = :counter, replan = FALSE"
+    values: dict[str, tuple[str, Any]] = {"wall_s": ("double precision", wall_s), "counter": ("bigint", counter)}
+    if digest is None:
+        prepared.execute(session, "planned", sql, **values)
+        return
+    everything = f"{sql}, everything_utc = {now}, outside_digest = :digest"
+    prepared.execute(session, "planned_everything", everything, **values, digest=("text", digest))

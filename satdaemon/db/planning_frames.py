@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -13,9 +13,13 @@ from satdaemon.db.arrays import among, array
 from satdaemon.db.changes import Changes
 from satdaemon.db.queueing import Queued, Queueing, lost_sql
 from satdaemon.db.store import Store
+from satdaemon.status import STAGES_OF, RowKind
 
 BATCH = 500
 """Frames that one transaction plans."""
+_OPEN = (
+    f"(x.proc_status IN (0, 6) OR x.proc_stage < {len(STAGES_OF[RowKind.MASTER])} AND x.proc_status IN (2, 3))"
+)  # as the indexes of the table say it: waiting, halfway, held
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,14 @@ class Ahead:
     """A row is RUNNING without a job."""
     is_any_removed: bool
     """A product was removed to free space: what is to read it has to wait for it."""
+    is_any_master_open: bool
+    """A master may have a next stage, or has a job: else nobody need work out what it would need for one."""
     news: dict[str, staleness.News]
+
+    @property
+    def is_clear(self) -> bool:
+        """Nothing has to be done before the queue."""
+        return not self.network and not self.news
 
 
 class Frames:
@@ -50,16 +61,24 @@ class Frames:
 
     def look(self, session: Session, frames: Sequence[str]) -> Ahead:
         """What there is to do with these frames, in two statements."""
-        due, lost = network.due_sql(self.db.on_postgresql), lost_sql(self.db.on_postgresql)
-        mine = among(self.db.on_postgresql, "p.frame_id", "frames")
-        removed = f"SELECT 1 FROM products p WHERE p.removed_utc IS NOT NULL AND {mine}"
-        sql = f"SELECT due.id FROM ({due}) due UNION ALL SELECT NULL WHERE {lost} UNION ALL SELECT '' WHERE EXISTS ({removed})"
-        if self.db.on_postgresql and len(frames) <= prepared.FEW:
-            found = prepared.execute(session, "ahead", sql, frames=("text[]", list(frames))).scalars().all()
+        postgresql = self.db.on_postgresql
+        mine, his = among(postgresql, "p.frame_id", "frames"), among(postgresql, "x.frame_id", "frames")
+        asked = {
+            "lost": lost_sql(postgresql),
+            "removed": f"EXISTS (SELECT 1 FROM products p WHERE p.removed_utc IS NOT NULL AND {mine})",
+            "master": f"EXISTS (SELECT 1 FROM master x WHERE {his} AND {_OPEN})"
+            f" OR EXISTS (SELECT 1 FROM pending_jobs p WHERE p.kind = '{RowKind.MASTER.value}' AND {mine})",
+        }
+        sql = f"SELECT 'network' AS what, due.id FROM ({network.due_sql(postgresql)}) due"
+        sql += "".join(f" UNION ALL SELECT '{what}', NULL WHERE {holds}" for what, holds in asked.items())
+        if postgresql and len(frames) <= prepared.FEW:
+            rows = prepared.execute(session, "ahead", sql, frames=("text[]", list(frames))).all()
         else:
-            found = session.execute(text(sql), {"frames": array(self.db.on_postgresql, frames)}).scalars().all()
-        out_of_step = tuple(sorted(frame_id for frame_id in found if frame_id))
-        return Ahead(out_of_step, None in found, "" in found, {} if out_of_step else self._looking.news(session, frames))
+            rows = session.execute(text(sql), {"frames": array(postgresql, frames)}).all()
+        found = {row.what for row in rows}
+        out_of_step = tuple(sorted(row.id for row in rows if row.what == "network"))
+        news = {} if out_of_step else self._looking.news(session, frames)
+        return Ahead(out_of_step, "lost" in found, "removed" in found, "master" in found, news)
 
     def plan_batch(
         self, frames: Sequence[str], seen: Changes, ahead: Ahead, also: Callable[[Session], object] | None = None
@@ -68,16 +87,25 @@ class Frames:
         network.follow_dates(self.db, ahead.network)
         if ahead.network:
             with self.db.read_scope() as session:
-                ahead = Ahead((), ahead.is_any_lost, ahead.is_any_removed, self._looking.news(session, frames))
+                ahead = replace(ahead, network=(), news=self._looking.news(session, frames))
         self._looking.mark(ahead.news)
+        # Marking moves masters as well: who has none open before may have one now.
+        ahead = replace(ahead, is_any_master_open=ahead.is_any_master_open or bool(ahead.news))
 
         def work(session: Session) -> Queued:
-            # What was seen goes with the transaction that plans it: nothing is lost where that fails.
-            if ahead.is_any_removed:
-                space.bring_back(session, frames)
-            queued = Queueing(self.db, session, frames, seen.ids(frames), is_any_lost=ahead.is_any_lost).run()
+            queued = self.queue(session, frames, seen, ahead)
             if also is not None:
                 also(session)
             return queued
 
         return self.db.write(work)
+
+    def queue(self, session: Session, frames: Sequence[str], seen: Changes, ahead: Ahead) -> Queued:
+        """Bring the queue of some frames in step, once nothing has to be done before it."""
+        # What was seen goes with the transaction that plans it: nothing is lost where that fails.
+        if ahead.is_any_removed:
+            space.bring_back(session, frames)
+        return Queueing(
+            self.db, session, frames, seen.ids(frames), is_any_lost=ahead.is_any_lost,
+            with_masters=ahead.is_any_master_open or ahead.is_any_lost or ahead.is_any_removed,
+        ).run()  # fmt: skip

@@ -29,13 +29,16 @@ _SET_BY_INDEX = "".join(f"SET LOCAL {name} = {value}; " for name, value in _BY_I
 def execute(session: Session, name: str, sql: str, **values: tuple[str, Any]) -> Result[Any]:
     """Run a statement of this name, prepared when the connection first meets it. In one message: each costs.
 
-    `values` are (PostgreSQL's type, value) of the parameters, which `sql` names with a colon.
+    `values` are (PostgreSQL's type, value) of the parameters, which `sql` names with a colon. SQLite, which plans quickly,
+    just runs it.
     """
+    if session.get_bind().dialect.name != "postgresql":
+        return session.execute(text(sql), {parameter: value for parameter, (_, value) in values.items()})
     connection, key = session.connection(), f"satdaemon_{name}"
     if connection.info.get(key) != sql:
         _prepare(connection, key, sql, {parameter: kind for parameter, (kind, _) in values.items()})
     names = ", ".join(f":{parameter}" for parameter in values)
-    statement = text(f"{_set_once(session)}EXECUTE {key} ({names})")
+    statement = text(f"{_set_once(session)}EXECUTE {key}{f' ({names})' if names else ''}")
     return connection.execute(statement, {parameter: value for parameter, (_, value) in values.items()})
 
 
@@ -54,6 +57,7 @@ def _prepare(connection: Any, key: str, sql: str, types: Mapping[str, str]) -> N
     numbered = sql
     for place, parameter in enumerate(types, start=1):
         numbered = numbered.replace(f":{parameter}", f"${place}")
-    prepared = f"PREPARE {key} ({', '.join(types.values())}) AS {numbered}"
+    taken = f" ({', '.join(types.values())})" if types else ""
+    prepared = f"PREPARE {key}{taken} AS {numbered}"
     connection.execution_options(no_parameters=True).exec_driver_sql(prepared)
     connection.info[key] = sql

@@ -75,14 +75,16 @@ class Queueing:
     """One transaction's work on the queue of some frames."""
 
     def __init__(
-        self, db: Store, session: Session, frames: Sequence[str], seen: Sequence[int] = (), *, is_any_lost: bool = True
-    ) -> None:
+        self, db: Store, session: Session, frames: Sequence[str], seen: Sequence[int] = (), *, is_any_lost: bool = True,
+        with_masters: bool = True,
+    ) -> None:  # fmt: skip
         self._db = db
         self._session = session
         self._postgresql = db.on_postgresql
         self._frames = frames
         self._seen = list(seen)
         self._is_any_lost = is_any_lost
+        self._with_masters = with_masters
 
     def run(self) -> Queued:
         """Put right rows that run without a job, then the queue. The changes `seen` are taken away."""
@@ -105,7 +107,7 @@ class Queueing:
         return Queued(added, removed, ready, blocked, running)
 
     def _in_one_statement(self) -> Queued:
-        sql = one_statement(*asked_sql(self._db.settings, self._only("b.frame_id")))
+        sql = one_statement(*asked_sql(self._db.settings, self._only("b.frame_id")), with_masters=self._with_masters)
         counts, dead = self._synchronise(sql)
         if not dead:
             return counts
@@ -115,7 +117,8 @@ class Queueing:
 
     def _synchronise(self, sql: str) -> tuple[Queued, list[int]]:
         values = {"frames": ("text[]", list(self._frames)), "changes": ("bigint[]", self._seen)}
-        row = prepared.execute(self._session, "queue", sql, **values).one()
+        name = "queue" if self._with_masters else "queue_without_masters"
+        row = prepared.execute(self._session, name, sql, **values).one()
         return Queued(*row[:-1]), row[-1]
 
     def _reconcile(self) -> None:

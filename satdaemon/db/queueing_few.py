@@ -7,19 +7,22 @@ see the same moment: what others queue meanwhile is neither taken away nor added
 from __future__ import annotations
 
 from satdaemon.db.clock import now_sql
+from satdaemon.db.ledger_view import next_sql
+from satdaemon.status import RowKind
 
 _SAME = "k.kind = o.kind AND k.row_id = o.row_id AND k.stage = o.stage"
+# What a master needs for its next stage takes most of the view's plan, which costs though there is none to look at.
 # An id that the ledger tells of a piece of work is that of its pending job.
 _OWED = (
     "owed AS MATERIALIZED (SELECT kind, row_id, stage, frame_id, date1, date2, priority, stage_rank, created_utc, is_owed, job_id"
-    " FROM ledger WHERE is_next AND is_on AND frame_id = ANY(:frames))"
+    " FROM ({next}) n WHERE is_on AND frame_id = ANY(:frames))"
 )
 _TAKEN = (
     "taken AS (DELETE FROM frame_changes WHERE id IN"
     " (SELECT c.id FROM frame_changes c WHERE c.id = ANY(:changes) FOR UPDATE SKIP LOCKED))"
 )
 _REMOVED = (
-    "removed AS (DELETE FROM pending_jobs p WHERE p.frame_id = ANY(:frames) AND p.job_id NOT IN"
+    "removed AS (DELETE FROM pending_jobs p WHERE p.frame_id = ANY(:frames){kinds} AND p.job_id NOT IN"
     " (SELECT o.job_id FROM owed o WHERE o.is_owed AND o.job_id IS NOT NULL) RETURNING p.job_id),"
     " unkeyed AS (DELETE FROM job_keys k USING removed r WHERE k.job_id = r.job_id)"
 )
@@ -38,11 +41,12 @@ _DEAD = (
 )
 
 
-def one_statement(asked: str, known: str) -> str:
+def one_statement(asked: str, known: str, *, with_masters: bool = True) -> str:
     """The statement, with parameters `frames` and `changes`; one row of `added, removed, ready, blocked, running, dead`.
 
     `dead` are the ids of live jobs that are in neither table: forget them, and run it again. `asked` is the SQL of what
-    a job asks for, as six columns, and `known` what that joins (satdaemon.db.learned).
+    a job asks for, as six columns, and `known` what that joins (satdaemon.db.learned). Without masters, their work is
+    neither looked at nor taken out of the queue.
     """
     now = now_sql(True)
     keyed = (
@@ -63,4 +67,7 @@ def one_statement(asked: str, known: str) -> str:
         f" (SELECT count(*) FROM running_jobs WHERE frame_id = ANY(:frames)), ARRAY({_DEAD})"
         " FROM (SELECT count(*) FILTER (WHERE is_owed) AS ready, count(*) FILTER (WHERE NOT is_owed) AS blocked FROM owed) o"
     )
-    return "WITH " + ", ".join([_TAKEN, _OWED, _REMOVED, _MISSING, keyed, added, _RAISED]) + " " + counts
+    kinds = [kind for kind in RowKind if with_masters or kind is not RowKind.MASTER]
+    owed = _OWED.format(next=next_sql(kinds, True))
+    removed = _REMOVED.format(kinds="" if with_masters else f" AND kind <> '{RowKind.MASTER.value}'")
+    return "WITH " + ", ".join([_TAKEN, owed, removed, _MISSING, keyed, added, _RAISED]) + " " + counts

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.archive.names import archive_of
 from satdaemon.db.arrays import among, array
-from satdaemon.db.clock import now_sql, seconds_since, since_sql
+from satdaemon.db.clock import ago_sql, now_sql, seconds_since, since_sql
 from satdaemon.db.jobs.reservation import Need, Shelf
 from satdaemon.db.machines import ENABLED, is_heard_of
 from satdaemon.db.models import Machine, RunningJob
@@ -82,14 +82,13 @@ def _statement(db: Store) -> tuple[str, dict[str, Any]]:
         " ORDER BY q.stage_rank DESC, q.job_id LIMIT :window"
     )
     columns = f"{_COLUMNS}, {since_sql(db.on_postgresql, 'q.passed_over_utc')}"
+    where = f"r.heartbeat_utc >= {ago_sql(db.on_postgresql, parameters.lease_s)}"
     if db.on_postgresql:
-        where = f"r.heartbeat_utc >= {now} - make_interval(secs => :lease_s)"
         sql = f"SELECT p.* FROM frame_runs r CROSS JOIN LATERAL (SELECT {columns} {first}) p WHERE {where}"
     else:
-        where = "r.heartbeat_utc >= (strftime('%Y-%m-%d %H:%M:%f', 'now', (0.0 - :lease_s) || ' seconds') || '000')"
         join = f"q.job_id IN (SELECT q.job_id {first})"
         sql = f"SELECT {columns} FROM frame_runs r JOIN pending_jobs q ON {join} WHERE {where}"
-    return sql, {"window": parameters.frame_concurrency, "lease_s": parameters.lease_s}
+    return sql, {"window": parameters.frame_concurrency}
 
 
 def running(session: Session) -> list[Running]:
