@@ -77,7 +77,8 @@ def _at(db: Database, frames: int, where: str) -> tuple[list[Ratio], dict[int, f
     one_s, most = least(one).server_s, 1.0 if db.on_postgresql else None
     usual = median(one)
     note = f"median {1e3 * usual.server_s:.1f} ms, wall {1e3 * usual.wall_s:.1f} ms; a frame of {products} products"
-    found.append(Ratio(f"[{where}] SQL of a plan of one changed frame (CPU, least of 25), of 5 ms", one_s, ONE_FRAME_S, most=most, note=note))
+    name = f"[{where}] SQL of a plan of one changed frame (CPU, least of 25), of 5 ms"
+    found.append(Ratio(name, one_s, ONE_FRAME_S, most=most, note=note))
     for series, frame_id in zip((False, True), _some(db, 2), strict=True):
         found += finished.measure(db, frame_id, where, ONE_FRAME_S, series=series)
     found.append(_grant(db, where))
