@@ -21,8 +21,8 @@ from satdaemon.db.frame_switches import FrameSwitch, frame_switches
 from tasks.prefect_api import DELETED_AT_ONCE, FRAME_FLOW, PAGE, delete_in_bulk
 from tasks.wanted import Wanted, frame_deployments, service_deployments
 
-SQLITE_WRITERS, POSTGRESQL_WRITERS = 2, 6
-"""Requests at a time: from some ten on, Prefect on SQLite answers that its database is locked."""
+SQLITE_WRITERS, POSTGRESQL_WRITERS = 1, 6
+"""Requests at a time: two already make SQLite wait for its own lock, and from some ten on Prefect answers that it is locked."""
 
 
 @dataclass

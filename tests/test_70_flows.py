@@ -148,6 +148,9 @@ def test_a_frame_is_done_and_can_be_read_in_prefect(system: System) -> None:
     assert again.state_type is StateType.COMPLETED
     assert frame.task_runs(again) == []
     assert runs.holder(system.database, frame.id) is None
+    assert system.flows.log is not None
+    log = system.flows.log.read_text()
+    assert "flow server: ready" in log and "started without it" not in log, "the flow runs were forks"
 
 
 def test_a_second_flow_run_ends_at_once_and_says_who_holds_the_frame(system: System) -> None:

@@ -21,6 +21,13 @@ from satdaemon.errors import RequestError
 COMMANDS = (SCHEDULED, PAUSED, POWER_DOWN)
 
 
+_READ = select(
+    DaemonTools.command, DaemonTools.replan, DaemonTools.change_counter, DaemonTools.planned_counter, DaemonTools.changed_by,
+    DaemonTools.changed_what, DaemonTools.last_plan_utc, DaemonTools.last_plan_s, DaemonTools.version,
+)  # fmt: skip
+"""The fields of `Daemon`, in their order. Columns, not the row: each part looks every second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """What users ask of the daemon and what it last did."""
@@ -88,15 +95,4 @@ def defaults(settings: Settings) -> dict[str, float]:
 def read(db: Store) -> Daemon:
     """The daemon row as it is now."""
     with db.read_scope() as session:
-        row = session.get_one(DaemonTools, 1)
-        return Daemon(
-            row.command,
-            row.replan,
-            row.change_counter,
-            row.planned_counter,
-            row.changed_by,
-            row.changed_what,
-            row.last_plan_utc,
-            row.last_plan_s,
-            row.version,
-        )
+        return Daemon(*session.execute(_READ).one())

@@ -41,6 +41,12 @@ _CONFIG: Mapping[str, Any] = MappingProxyType(
         "distributed.scheduler.worker-ttl": "60s",
         "distributed.worker.profile.enabled": False,
         "distributed.comm.timeouts.connect": "30s",
+        "distributed.scheduler.active-memory-manager.start": False,
+        # An idle worker would wake fifty times a second to look whether it is awake.
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.tick.cycle": "10s",
+        "distributed.admin.system-monitor.interval": "10s",
+        "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.admin.tick.limit": "30s",  # small machines starve the event loop for seconds while others start
     }
 )
