@@ -85,12 +85,13 @@ class Frames:
     ) -> Queued:
         """Plan some frames, with what was seen of them; `also` is done in the transaction that plans them."""
         network.follow_dates(self.db, ahead.network)
-        if ahead.network:
+        is_moved = bool(ahead.network)
+        if is_moved:
             with self.db.read_scope() as session:
                 ahead = replace(ahead, network=(), news=self._looking.news(session, frames))
         self._looking.mark(ahead.news)
-        # Marking moves masters as well: who has none open before may have one now.
-        ahead = replace(ahead, is_any_master_open=ahead.is_any_master_open or bool(ahead.news))
+        if is_moved or ahead.news:  # masters may have been moved as well
+            ahead = replace(ahead, is_any_master_open=True)
 
         def work(session: Session) -> Queued:
             queued = self.queue(session, frames, seen, ahead)
