@@ -17,6 +17,7 @@ import struct
 import sys
 
 from satdaemon.machines.tether import tie
+from satdaemon.runner.wake import wake_pipe
 
 SERVER = "SATDAEMON_FLOW_SERVER"
 """Environment: the Unix socket of the flow server, set by the process worker for what it starts."""
@@ -40,12 +41,9 @@ def _in_a_fork(path: str | None) -> int | None:
     """The exit code of the fork, less than 0 for a signal; None where no fork was begun."""
     if path is None:
         return None
-    signals, signals_end = os.pipe()
-    os.set_blocking(signals, False)
-    os.set_blocking(signals_end, False)
+    signals, _ = wake_pipe()
     for number in FORWARDED:
         signal.signal(number, lambda *_: None)
-    signal.set_wakeup_fd(signals_end, warn_on_full_buffer=False)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(path)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from deployments.flow_run import CODE, ENDED, SIZE, STARTED
 from satdaemon.machines.tether import tie
+from satdaemon.runner.wake import reap, wake_pipe
 
 LOADED = (
     "prefect.engine",
@@ -55,15 +56,12 @@ class FlowServer:
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
-        self._wake, self._wake_end = os.pipe()
+        self._wake, self._wake_end = wake_pipe()
         self._forks: dict[socket.socket, int] = {}
 
     def serve(self) -> None:
         """Fork for whoever connects, for ever. A fork comes back from here as well, by the exception that ends it."""
-        os.set_blocking(self._wake, False)
-        os.set_blocking(self._wake_end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
         while True:
             ears = {one.fileno(): one for one in (self.listener, *self._forks)}
             ready, _, _ = select.select([self._wake, *ears], [], [])
@@ -125,16 +123,10 @@ class FlowServer:
             self._forget(connection)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            for connection in [one for one, fork in self._forks.items() if fork == pid]:
-                self._say(connection, ENDED + CODE.pack(os.waitstatus_to_exitcode(status)))
-                self._forget(connection)
+        ended = reap()
+        for connection in [one for one, fork in self._forks.items() if fork in ended]:
+            self._say(connection, ENDED + CODE.pack(os.waitstatus_to_exitcode(ended[self._forks[connection]])))
+            self._forget(connection)
 
     def _say(self, connection: socket.socket, word: bytes) -> None:
         with contextlib.suppress(OSError):  # who does not listen any more is found gone when its signals are read
@@ -171,8 +163,9 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 def _become(order: Order, parent: int) -> None:
     """In a fork: be the flow run's process. Ends by SystemExit, so that the interpreter ends as it does for any program."""
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in any Python program
     os.setsid()
     tie(parent)
     for place, fd in enumerate(order.streams):
@@ -192,6 +185,7 @@ def _become(order: Order, parent: int) -> None:
 def main() -> None:
     """Load, then serve."""
     place = Path(sys.argv[1])
+    place.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(place))
     place.chmod(0o600)
@@ -201,7 +195,10 @@ def main() -> None:
         importlib.import_module(name)
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
-        raise SystemExit(f"flow server: expected one thread after loading, got {threads}: forks would not be safe")
+        print(f"flow server: expected one thread after loading, got {threads}: forks are not safe", file=sys.stderr, flush=True)
+        listener.close()  # flow runs load for themselves; to end would be to be started, and to load, again and again
+        while True:
+            signal.pause()
     gc.collect()
     gc.freeze()  # what is loaded stays shared between the server and its forks
     print(f"flow server: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)

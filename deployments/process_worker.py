@@ -12,7 +12,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,54 +26,32 @@ from deployments.services import is_healthy
 from satdaemon.config import Settings, load
 from satdaemon.db import slots
 from satdaemon.machines.patience import wait_for
+from satdaemon.machines.supervisor import Service, Supervisor
 from satdaemon.runner.launch import ONE_THREAD
 
 FLOWS_GRACE_S = 12.0
 _AGAIN_S = 5.0
 
 
-class Forks:
-    """The flow server of this process, started again where it has ended."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self.place.unlink(missing_ok=True)
-        python = (sys.executable, "-m")
-        argv = [*python, "satdaemon.machines.tether", *python, "deployments.flow_server", str(self.place)]
-        return subprocess.Popen(argv, env={**os.environ, **ONE_THREAD}, stdin=subprocess.DEVNULL)
-
-    async def keep(self) -> None:
-        """Look after it; while it is away, flow runs load for themselves."""
-        while True:
-            await asyncio.sleep(_AGAIN_S)
-            if (status := self._process.poll()) is not None:
-                print(f"flows: the flow server ended with {status}: another is started", flush=True)
-                self._process = self._start()
-
-    @property
-    def pid(self) -> int:
-        """The process of the server. Those below are flow runs."""
-        return self._process.pid
-
-    def close(self) -> None:
-        """End the server."""
-        self._process.terminate()
-        self._process.wait()
-
-
 @contextlib.contextmanager
-def forks() -> Iterator[Forks]:
-    """A flow server for all flow runs that are started within."""
-    with tempfile.TemporaryDirectory(prefix="satdaemon-flows-") as place:
-        found = Forks(Path(place) / "server")
-        os.environ[SERVER] = str(found.place)
+def flow_server() -> Iterator[Supervisor]:
+    """A flow server for all flow runs that are started within. While it is away, they load for themselves."""
+    with tempfile.TemporaryDirectory(prefix="satdaemon-flows-") as name:
+        place = str(Path(name) / "server")
+        os.environ[SERVER] = place
+        kept = Supervisor(lambda line: print(line, flush=True))
         try:
-            yield found
+            kept.add(Service("flow server", (sys.executable, "-m", "deployments.flow_server", place), None, ONE_THREAD))
+            yield kept
         finally:
-            found.close()
+            kept.stop()
+
+
+async def keep(kept: Supervisor) -> None:
+    """Look after it, until cancelled."""
+    while True:
+        await asyncio.sleep(_AGAIN_S)
+        kept.tend()
 
 
 async def serve(settings: Settings) -> None:
@@ -85,11 +62,11 @@ async def serve(settings: Settings) -> None:
     server = f"the Prefect server at {settings.parameters.prefect_api}"
     if not await wait_for(server, lambda: is_healthy(settings), stop, "flows"):
         return
-    with forks() as kept:
+    with flow_server() as kept:
         await poll(settings, kept, stop)
 
 
-async def poll(settings: Settings, kept: Forks, stop: asyncio.Event) -> None:
+async def poll(settings: Settings, kept: Supervisor, stop: asyncio.Event) -> None:
     """Poll the work pool until `stop`, then end the flow runs."""
     worker = ProcessWorker(
         work_pool_name=settings.parameters.work_pool,
@@ -98,7 +75,7 @@ async def poll(settings: Settings, kept: Forks, stop: asyncio.Event) -> None:
         prefetch_seconds=5,
     )
     polling = asyncio.create_task(worker.start())
-    beside = [asyncio.create_task(nudge(settings)), asyncio.create_task(kept.keep())]
+    beside = [asyncio.create_task(nudge(settings)), asyncio.create_task(keep(kept))]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
     for task in beside:
@@ -112,11 +89,11 @@ async def poll(settings: Settings, kept: Forks, stop: asyncio.Event) -> None:
         await asyncio.wait_for(polling, 3.0)
 
 
-async def end_flow_runs(kept: Forks) -> None:
+async def end_flow_runs(kept: Supervisor) -> None:
     """Tell every flow run's process to end, and wait until they have given their jobs back."""
-    us = psutil.Process()
-    told = [process for process in us.children() if process.pid != kept.pid]
-    all_of_them = [process for process in us.children(recursive=True) if process.pid != kept.pid]
+    us, servers = psutil.Process(), {service.process.pid for service in kept.services if service.process is not None}
+    told = [process for process in us.children() if process.pid not in servers]
+    all_of_them = [process for process in us.children(recursive=True) if process.pid not in servers]
     for process in told:  # one that stands for a fork passes it on
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

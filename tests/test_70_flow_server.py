@@ -8,19 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
 import psutil
 import pytest
+from engine_parts import until
 
 from deployments.flow_run import SERVER
 from satdaemon.runner.launch import ONE_THREAD
 
-_T = TypeVar("_T")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -50,7 +48,7 @@ def silent() -> Iterator[str]:
 
 def flow_run(place: Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     bare = {name: value for name, value in os.environ.items() if name not in ("PREFECT__FLOW_RUN_ID", "PREFECT_API_URL")}
-    environment = {**bare, SERVER: str(place), "PYTHONPATH": str(Path(__file__).parents[1]), **environment}
+    environment = {**bare, SERVER: str(place), **environment}
     argv = [sys.executable, "-m", "deployments.flow_run"]
     return subprocess.Popen(argv, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -62,15 +60,8 @@ def waiting(process: subprocess.Popen[str], server: psutil.Process) -> psutil.Pr
         assert process.poll() is None, process.stdout and process.stdout.read()
         return next((fork for fork in server.children() if fork.net_connections("tcp")), None)
 
-    return until(found)
-
-
-def until(true: Callable[[], _T | None], within_s: float = 60.0) -> _T:
-    deadline = time.monotonic() + within_s
-    while not (found := true()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
+    fork: psutil.Process = until(found, 60.0)
+    return fork
 
 
 def is_refused(connection: socket.socket) -> bool:
@@ -107,7 +98,7 @@ def test_a_killed_process_takes_its_fork_along(server: tuple[Path, psutil.Proces
     fork = waiting(process, server[1])
     process.kill()
     process.communicate(timeout=60)
-    until(lambda: not fork.is_running())
+    until(lambda: not fork.is_running(), 60.0)
     assert server[1].is_running()
 
 
@@ -118,12 +109,30 @@ def test_a_killed_server_takes_its_forks_along_and_is_missed_by_nobody(tmp_path:
         server.kill()
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGTERM
-        until(lambda: not fork.is_running())
+        until(lambda: not fork.is_running(), 60.0)
         without = flow_run(place, tmp_path, PREFECT__FLOW_RUN_ID="no such id")
         said, _ = without.communicate(timeout=120)
     assert "the flow run is started without it" in said
     assert "Invalid flow run id" in said
     assert without.returncode == 1
+
+
+def test_a_server_with_another_thread_serves_nobody_and_loads_only_once(tmp_path: Path) -> None:
+    place = tmp_path / "server"
+    code = (
+        "import sys, threading, time; threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start();"
+        f" sys.argv = ['', {str(place)!r}]; from deployments.flow_server import main; main()"
+    )
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(argv, env={**os.environ, **ONE_THREAD}, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        until(place.exists, 60.0)
+        process = flow_run(place, tmp_path, PREFECT__FLOW_RUN_ID="no such id")  # it waits while the server loads
+        assert "expected one thread after loading" in server.stderr.readline()
+        said, _ = process.communicate(timeout=120)
+        assert "the flow run is started without it" in said and "Invalid flow run id" in said
+        assert server.poll() is None
+        server.kill()
 
 
 def test_a_wrong_order_is_refused_and_the_server_goes_on(server: tuple[Path, psutil.Process], tmp_path: Path) -> None:

@@ -155,7 +155,6 @@ def clone(
     config: ConfigOption = None,
 ) -> None:
     """Make a frame with the bursts and settings of another. It is off, and has no dates until it is filled."""
-
     report = controller(config).clone_frame(frame_id, new_id)
     typer.echo(f"{new_id}: {len(report.bursts)} bursts and the settings of {frame_id}, {report.files} files known; it is off")
 
@@ -185,7 +184,6 @@ def retire(
 @frame_app.command("restore")
 def restore(frame_id: FrameArgument, config: ConfigOption = None) -> None:
     """Take a retired frame back, with the switches that it had."""
-
     on = controller(config).restore_frame(frame_id)
     typer.echo(f"{frame_id}: back in service, {'on' if on else 'off'}")
 

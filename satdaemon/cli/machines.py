@@ -55,7 +55,6 @@ def enable(name: NameArgument, config: ConfigOption = None) -> None:
 
 
 def _set(name: str, state: str, reason: str | None, config: ConfigOption) -> None:
-
     controller(config).set_machine_state(name, state, reason)
 
 

@@ -29,7 +29,6 @@ def space(
     Only cut-outs (slc) whose satsar stands, and coherence of pairs whose unwrap stands. Each is made again by itself where a
     later change asks for it. Zips, orbits, satsar, siblings, unwraps, series and points are never touched.
     """
-
     found = controller(config).free_space(remove, frame_ids=frame)
     if as_json:
         typer.echo(json.dumps(_document(found, remove is not None), indent=1))

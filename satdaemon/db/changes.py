@@ -62,10 +62,10 @@ def look(session: Session, frames: Sequence[str] | None = None) -> Changes:
     postgresql = session.get_bind().dialect.name == "postgresql"
     only = "" if frames is None else f" WHERE {among(postgresql, 'frame_id', 'frames')}"
     sql = f"SELECT id, frame_id FROM frame_changes{only} ORDER BY id LIMIT {MOST}"
-    if frames is None and postgresql:
-        rows = prepared.execute(session, "changes", sql).all()
+    if frames is None:
+        rows = prepared.execute(session, "changes", sql)
     else:
-        rows = list(session.execute(text(sql), {} if frames is None else {"frames": array(postgresql, frames)}).all())
+        rows = session.execute(text(sql), {"frames": array(postgresql, frames)})
     found: dict[str, list[int]] = {}
     for row in rows:
         found.setdefault(row.frame_id, []).append(row.id)

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db import changes, daemon, locks, prepared, staleness
 from satdaemon.db.changes import Changes
-from satdaemon.db.clock import ago_sql, now_sql, now_utc
+from satdaemon.db.clock import now_sql, now_utc
 from satdaemon.db.guards import drop_orphaned_keys
-from satdaemon.db.jobs.rescue import rescue
+from satdaemon.db.jobs.rescue import is_lost, rescue
 from satdaemon.db.models import DaemonTools
 from satdaemon.db.planning_frames import Ahead, Frames
 from satdaemon.db.prepared import FEW
@@ -163,8 +163,8 @@ def _look_and_queue(
 
 def _look(session: Session, frames: Frames, wanted: list[str] | None, everything: bool) -> _Look:
     db, defaults = frames.db, daemon.defaults(frames.db.settings)
-    silent = f"SELECT 1 FROM running_jobs WHERE heartbeat_utc < {ago_sql(db.on_postgresql, db.settings.parameters.lease_s)}"
-    sql = f"SELECT change_counter, command, EXISTS ({silent}), {', '.join(defaults)} FROM daemon_tools"
+    lost = is_lost(db).compile(db.engine, compile_kwargs={"literal_binds": True})
+    sql = f"SELECT change_counter, command, {lost}, {', '.join(defaults)} FROM daemon_tools"
     counter, command, is_lease_lost, *kept = list(prepared.execute(session, "daemon", sql).one())
     seen = changes.look(session, wanted)
     chosen = seen.frames if wanted is None else wanted

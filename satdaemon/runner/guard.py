@@ -26,6 +26,7 @@ from pathlib import Path
 from satdaemon.runner.cgroup import JobGroup, job_group
 from satdaemon.runner.order import Ended, Order, read_line
 from satdaemon.runner.process_tree import descendants, memory_bytes, send, traffic
+from satdaemon.runner.wake import wake_pipe
 
 GIB = 1024**3
 _GB = 1e9
@@ -56,13 +57,10 @@ class Guard:
     def run(self) -> None:
         """Start the program, watch it to its end, end what it left, tell the worker."""
         self._become_subreaper()
-        wake, wake_end = os.pipe()
-        os.set_blocking(wake, False)
-        os.set_blocking(wake_end, False)
+        wake, wake_end = wake_pipe()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self._end("stopped"))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
         started = time.monotonic()
         self.group = job_group(self.order.cgroup, self.order.memory_gb, self.order.cores)
         self.pid = self._fork((wake, wake_end))

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from satdaemon.runner.guard import Guard, execute
 from satdaemon.runner.order import Order, read_line
+from satdaemon.runner.wake import reap, wake_pipe
 
 JOB = b"J"
 HEAVY = (
@@ -63,17 +64,14 @@ def load(names: tuple[str, ...] = HEAVY) -> None:
 
 def serve(control: socket.socket, take: Callable[[socket.socket], list[int] | None]) -> None:
     """Fork a guard for each socket that `take` gets from `control`, until it says None."""
-    wake, wake_end = os.pipe()
-    os.set_blocking(wake, False)
-    os.set_blocking(wake_end, False)
+    wake, wake_end = wake_pipe()
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
     while True:
         ready, _, _ = select.select([control.fileno(), wake], [], [])
         if wake in ready:
             os.read(wake, 4096)
-            _reap()
+            reap()
         if control.fileno() in ready:
             fds = take(control)
             if fds is None:
@@ -119,16 +117,6 @@ def _process(order: Order) -> None:
     from satdaemon.runner.child import process  # loaded already, but not in a light server
 
     process(order)
-
-
-def _reap() -> None:
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
 
 
 def main() -> None:
