@@ -154,7 +154,9 @@ def test_cancelled_by_an_operator_it_ends_within_seconds(bench: Bench) -> None:
     bench.order(sleep_s=60, daemon=True)
     job = bench.grant()
     thread, found = bench.in_background(job)
-    pids = [int(lines_of(bench.settings, "begun")[0].split()[-1]), int((runs_of(bench.settings) / "daemon").read_text())]
+    child = runs_of(bench.settings) / "daemon"
+    until(lambda: child.exists() and child.read_text(), what="the program's own child, which it starts last")
+    pids = [int(lines_of(bench.settings, "begun")[0].split()[-1]), int(child.read_text())]
     began = time.monotonic()
     jobs.cancel(bench.database, job_id=job.id, who="the test", reason="enough")
     thread.join(15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,17 @@ def test_another_configuration_there_is_found(clustered: Settings, tmp_path: Pat
     found = bad(cluster.cluster(Patient(changed(clustered, data_path=other))))
     assert found["m1: data_path"].level is Level.ERROR
     assert list(other.glob(".doctor*")) == []
+
+
+def test_byte_code_that_is_not_kept_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_package").mkdir()
+    (tmp_path / "some_package" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    lacking = versions.byte_code("satdaemon", "some_package")
+    assert lacking.level is Level.WARNING
+    assert f"none below {tmp_path / 'some_package'}:" in lacking.found
+    subprocess.run(shlex.split(lacking.mend.partition(": ")[2]), check=True)
+    assert versions.byte_code("satdaemon", "some_package").level is Level.OK
 
 
 def test_versions() -> None:
