@@ -5,6 +5,8 @@ The planner's own deployment does the same on its schedule; a lock in the databa
 
 from __future__ import annotations
 
+import time
+
 from satdaemon.config import Settings
 from satdaemon.control import operator_name
 from satdaemon.db import Database, FrameRun, RunningJob, daemon, jobs, planning, runs
@@ -16,6 +18,9 @@ from tasks.prefect_api import ensure_work_pool, live_frame_runs, prefect_client
 _DEPLOYING_S = 5.0
 """A turn gives so much time to deployments: a thousand new ones do not hold up planning."""
 
+_OUTSIDE_S = 30.0
+"""How often it is looked at what counts beside the database: orbit files, programs, the DEM."""
+
 
 class Dispatching:
     """Plans and starts frames, from the process that keeps the parts up."""
@@ -24,6 +29,7 @@ class Dispatching:
         self.database = Database(settings)
         self.deployments = FrameDeployments(self.database)
         self._counter: int | None = None
+        self._looked_outside = -_OUTSIDE_S
 
     def resume(self) -> None:
         """Starting the system again takes a power down back."""
@@ -60,9 +66,15 @@ class Dispatching:
         return done.started
 
     def _is_something_to_do(self) -> bool:
-        if self.is_due() or planning.is_due(self.database) or planning.everything_is_due(self.database, versions()):
+        if self.is_due() or planning.is_due(self.database) or self._is_everything_due():
             return True
         return bool(jobs.frames_to_start(self.database)) or not self.deployments.is_whole
+
+    def _is_everything_due(self) -> bool:
+        if time.monotonic() - self._looked_outside < _OUTSIDE_S:
+            return False
+        self._looked_outside = time.monotonic()
+        return planning.everything_is_due(self.database, versions())
 
     def is_idle(self) -> bool:
         """True where no job runs or could start, every frame has its deployment, and every flow run has ended."""

@@ -21,7 +21,7 @@ from satdaemon.db import Database, daemon, parts
 from satdaemon.errors import RequestError, SatDaemonError
 from tasks.prefect_api import PLANNER, prefect_client
 
-EVERY_S = 1.0
+EVERY_S = 2.0
 AGAIN_S = 20.0
 """A run that was asked for has so long to begin."""
 _STUCK_S = 900.0

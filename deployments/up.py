@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from deployments.turns import Turns
 
 _SERVER_STARTS = 5
-_TURN_S = 0.5
+_TURN_S = 1.0
 _STATUS_S = 5.0
 RESUME = "powered down; `satdaemon daemon resume` starts it again"
 

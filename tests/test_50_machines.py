@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from distributed import Client
+from distributed import Client, Worker
 from engine_parts import make_settings, until
 
 from deployments.services import dask_scheduler, dask_worker
@@ -21,7 +21,7 @@ from satdaemon.config import Settings
 from satdaemon.db import Machine, init_database
 from satdaemon.domain import Resources
 from satdaemon.errors import ConfigError
-from satdaemon.machines.cluster import dask_resources, run_worker, worker_address
+from satdaemon.machines.cluster import BEAT_S, dask_resources, run_worker, worker_address
 from satdaemon.machines.supervisor import Service, Supervisor
 
 
@@ -126,6 +126,11 @@ def test_workers_declare_their_machines_and_come_back_at_the_same_address(cluste
         info = client.scheduler_info(n_workers=-1)["workers"][first]
         assert info["resources"] == {"CPU": 4.0, "MEM": 8.0, "DISK": 100.0}
         assert info["memory_limit"] == 0
+
+        def beats_ms(dask_worker: Worker) -> float:
+            return float(dask_worker.periodic_callbacks["heartbeat"].callback_time)
+
+        until(lambda: set(client.run(beats_ms).values()) == {1e3 * BEAT_S}, what="beats as seldom as the scheduler asks for")
         database = init_database(settings)
         until(lambda: all(m.last_seen_utc is not None for m in database.query(Machine)), what="machines seen")
         worker = next(service for service in supervisor.services if service.name == "m1")

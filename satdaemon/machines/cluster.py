@@ -32,6 +32,9 @@ RESOURCE_NAMES = ("CPU", "MEM", "DISK")
 THREADS = 256
 """Threads of a worker: above the most jobs at once, so that only the declared resources bound them."""
 
+BEAT_S = 3.0
+"""Seconds between two beats of a worker to the scheduler. A worker that ends is known by its connection at once."""
+
 _CONFIG: Mapping[str, Any] = MappingProxyType(
     {
         "distributed.scheduler.allowed-failures": 0,  # the default runs a job again, unseen, after kill -9
@@ -50,6 +53,17 @@ _CONFIG: Mapping[str, Any] = MappingProxyType(
         "distributed.admin.tick.limit": "30s",  # small machines starve the event loop for seconds while others start
     }
 )
+
+
+class CalmScheduler(Scheduler):
+    """A scheduler of few workers, which it does not ask to beat twice a second: at rest, that is most of what both do."""
+
+    def heartbeat_worker(self, *args: Any, **more: Any) -> dict[str, Any]:
+        """Dask's answer to a beat, with the time of the next."""
+        answer: dict[str, Any] = super().heartbeat_worker(*args, **more)
+        if "heartbeat-interval" in answer:
+            answer["heartbeat-interval"] = max(answer["heartbeat-interval"], BEAT_S)
+        return answer
 
 
 def dask_resources(resources: Resources) -> dict[str, float]:
@@ -79,7 +93,7 @@ def run_scheduler(settings: Settings) -> None:
 async def _scheduler(settings: Settings, protocol: str, host: str, port: int) -> None:
     stop = _stop_event()
     security = dask_security(settings)
-    async with Scheduler(protocol=f"{protocol}://", host=host, port=port, dashboard=False, security=security) as scheduler:
+    async with CalmScheduler(protocol=f"{protocol}://", host=host, port=port, dashboard=False, security=security) as scheduler:
         print(f"scheduler: ready at {scheduler.address}", flush=True)
         await _first(stop.wait(), _finished(scheduler))
 
