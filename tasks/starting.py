@@ -79,6 +79,8 @@ def _begin(database: Database, client: SyncPrefectClient, frame_id: str) -> str 
 def _reason_not_to_start(database: Database, client: SyncPrefectClient, frame_id: str, live: list[FlowRun]) -> str | None:
     """Why a frame with a flow run that has not ended gets no other. A run whose process is gone is marked so."""
     for run in live:
+        if _is_for_later(run):
+            continue
         if run.state_type not in (StateType.RUNNING, StateType.PENDING):
             return f"flow run {run.name} is {run.state_name}"
         if runs.holder(database, frame_id) is not None or _is_young(database, run):
@@ -90,20 +92,28 @@ def _reason_not_to_start(database: Database, client: SyncPrefectClient, frame_id
 
 def _is_at_work(database: Database, some: list[FlowRun], claimed: Mapping[str, str]) -> bool:
     """True where a flow run takes a slot, or will as soon as there is one; a run whose process is gone does not."""
-    soon = datetime.now(UTC) + timedelta(seconds=_SOON_S)
     for run in some:
         if run.state_type is StateType.SCHEDULED:
-            if run.expected_start_time is None or run.expected_start_time <= soon:
+            if not _is_for_later(run):
                 return True
         elif run.parameters.get("frame_id") in claimed or _is_young(database, run):
             return True
     return False
 
 
+def _is_for_later(run: FlowRun) -> bool:
+    """True where it is scheduled for a time to come: by a user, or by a clock that was put back since."""
+    soon = datetime.now(UTC) + timedelta(seconds=_SOON_S)
+    return run.state_type is StateType.SCHEDULED and run.expected_start_time is not None and run.expected_start_time > soon
+
+
 def _is_young(database: Database, run: FlowRun) -> bool:
-    """True where it entered its state so lately that its process need not have given a sign of life."""
+    """True where it entered its state so lately that its process need not have given a sign of life.
+
+    One of a time to come is not: the clock was put back since, and Prefect holds its process until that time.
+    """
     since = run.state.timestamp if run.state is not None else run.expected_start_time
-    return since is None or (datetime.now(UTC) - since).total_seconds() < _patience_s(database, run)
+    return since is None or abs((datetime.now(UTC) - since).total_seconds()) < _patience_s(database, run)
 
 
 def _patience_s(database: Database, run: FlowRun) -> float:

@@ -8,16 +8,18 @@ import shutil
 import socket
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
-from engine_parts import make_frame, make_settings, until
+from engine_parts import FRAME, make_frame, make_settings, until
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.logging import disable_run_logger
-from prefect.states import Running
+from prefect.states import Pending, Running, Scheduled
 from receiver import Receiver
 
 from deployments.deploy import deploy, main
@@ -32,6 +34,7 @@ from satdaemon.control import SatDaemonController
 from satdaemon.db import Database, JobEvent, PendingJob, RunningJob, init_database, messages, parts, planning, runs
 from satdaemon.db.holder import this_process
 from satdaemon.errors import ConfigError, RequestError
+from tasks import starting
 from tasks.deployed import deploy_frames, deploy_services
 from tasks.dispatch import plan_and_dispatch
 from tasks.prefect_api import (
@@ -43,6 +46,7 @@ from tasks.prefect_api import (
     live_runs,
     prefect_client,
 )
+from tasks.starting import start
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -298,6 +302,32 @@ def test_schedules_start_runs(tmp_path: Path, prefect_port: int) -> None:
             deployment = client.read_deployment_by_name(f"{name}/{name}")
             until(lambda id_=deployment.id: live_runs(client, id_), 60.0, f"a run of {name} that is scheduled")
         deploy_services(client, settings, schedules=False)
+
+
+def test_a_run_for_later_holds_up_no_frame(tmp_path: Path, prefect_port: int) -> None:
+    settings = make_settings(tmp_path, prefect_port=prefect_port, work_pool="later-test")
+    database = make_frame(settings, dates=1)
+    with prefect_client(settings) as client:
+        ensure_work_pool(client, settings)
+        deployment = deploy_frames(client, database, [FRAME])[FRAME]
+        client.create_flow_run_from_deployment(deployment, state=Scheduled(scheduled_time=datetime.now(UTC) + timedelta(hours=1)))
+        assert start(database, client, [FRAME]).started == [FRAME]
+        again = start(database, client, [FRAME])
+        assert again.started == [] and again.left[FRAME].endswith("is Scheduled")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("since_s", "is_young"), [(1.0, True), (300.0, False), (-1.0, True), (-300.0, False), (-3600.0, False)]
+)
+def test_a_run_of_a_time_to_come_began_before_the_clock_was_put_back(tmp_path: Path, since_s: float, is_young: bool) -> None:
+    """Prefect holds its process until that time: another run has to take the frame."""
+    database = Database(make_settings(tmp_path, lease_s=60.0))
+    state = Pending()
+    state.timestamp = datetime.now(UTC) - timedelta(seconds=since_s)
+    run = FlowRun(flow_id=uuid4(), state=state, state_type=StateType.PENDING)
+    assert starting._is_young(database, run) is is_young
+    database.close()
 
 
 def test_prefect_yaml_names_what_exists(tmp_path: Path) -> None:
