@@ -27,6 +27,4 @@ def item(start: datetime = START, *, footprint=SQUARE, track: int = 71, directio
 
 def series(count: int, **more) -> list[Item]:
     """Products every twelve days on one track."""
-    return [
-        item(START + timedelta(days=12 * k), orbit=46693 + 175 * k, md5=f"{k:032x}", **more) for k in range(count)
-    ]
+    return [item(START + timedelta(days=12 * k), orbit=46693 + 175 * k, md5=f"{k:032x}", **more) for k in range(count)]
