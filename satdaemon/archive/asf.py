@@ -101,7 +101,8 @@ def listed(properties: Any, geometry: Any, umm: Any = None, meta: Any = None, ho
         ring=rings[0] if isinstance(rings, list) and rings else None,
         size=properties.get("bytes"),
         md5=properties.get("md5sum"),
-        processed=first_of((_attribute(umm, "PROCESSING_DATE"), properties.get("processingDate"))),
+        # Usually the start of sensing. PROCESSING_DATE of the `umm` is when NASA took it in, years later for some.
+        processed=properties.get("processingDate"),
         published=_inner(meta).get("revision-date"),
     )
 
@@ -141,13 +142,3 @@ def _inner(value: Any, *path: str) -> Mapping[str, Any]:
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}
-
-
-def _attribute(umm: Any, name: str) -> Any:
-    """The first value of an additional attribute."""
-    attributes = _inner(umm).get("AdditionalAttributes")
-    for each in attributes if isinstance(attributes, list) else []:
-        if isinstance(each, Mapping) and each.get("Name") == name:
-            values = each.get("Values")
-            return values[0] if isinstance(values, list) and values else None
-    return None

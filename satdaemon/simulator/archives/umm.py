@@ -53,7 +53,7 @@ def _granule(item: Item, base: str) -> dict[str, Any]:
 
 
 def _attributes(item: Item) -> dict[str, str]:
-    found = {
+    return {
         "ASCENDING_DESCENDING": {"A": "ASCENDING", "D": "DESCENDING"}[item.direction],
         "ASF_PLATFORM": _platform(item),
         "BEAM_MODE": "IW",
@@ -66,12 +66,11 @@ def _attributes(item: Item) -> dict[str, str]:
         "MD5SUM": item.md5,
         "PATH_NUMBER": str(item.track),
         "POLARIZATION": item.polarisation,
+        # When the archive took it in; it does not tell when ESA processed it.
+        "PROCESSING_DATE": f"{item.published_utc:%Y-%m-%dT%H:%M:%S.%f}",
         "PROCESSING_LEVEL": "L1",
         "PROCESSING_TYPE": "SLC",
     }
-    if item.proc_utc is not None:
-        found["PROCESSING_DATE"] = f"{item.proc_utc:%Y-%m-%dT%H:%M:%S.%f}"
-    return found
 
 
 def _boundary(item: Item) -> dict[str, Any]:
