@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -54,8 +55,8 @@ class AsfCatalogue:
         options = asf_search.ASFSearchOptions(host=urlsplit(self.base).netloc, session=pages.session, **asked(asf_search, query))
         errors = tuple(getattr(asf_search, name) for name in LIBRARY_ERRORS)
         try:
-            for page in asf_search.search_generator(opts=options):
-                for product in page:
+            for _ in asf_search.search_generator(opts=options):
+                for product in pages.take():
                     try:
                         finds.add(listed(product.properties, product.geometry, product.umm, product.meta, self.hosts))
                     except NotListed as reason:
@@ -114,7 +115,7 @@ def product_url(value: Any, name: Any, hosts: tuple[str, ...]) -> str:
         netloc = "" if parts is None else parts.netloc.lower()
     except ValueError:
         parts, netloc = None, ""
-    known = any(netloc == host or netloc.endswith(f".{host}") for host in hosts)
+    known = "@" not in netloc and any(netloc == host or netloc.endswith(f".{host}") for host in hosts)
     if parts is None or not known or parts.path.rpartition("/")[2] != f"{name}.zip" or parts.query or parts.fragment:
         raise NotListed("an address that is not the archive's")
     # Without TLS only at an address that is configured with its port: a stand-in, or a mirror of the site.
@@ -124,9 +125,11 @@ def product_url(value: Any, name: Any, hosts: tuple[str, ...]) -> str:
 
 
 def _library() -> Any:
-    """asf-search, which takes seconds to load and otherwise reports errors to its makers by itself."""
+    """asf-search, which takes seconds to load, and left alone reports errors to its makers."""
     library: Any = import_module("asf_search")
     library.REPORT_ERRORS = False
+    # It logs each page as incomplete, and each error that is raised here.
+    library.ASF_LOGGER.setLevel(logging.CRITICAL)
     return library
 
 

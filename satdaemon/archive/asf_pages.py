@@ -17,53 +17,58 @@ BAD_ENTRY = (KeyError, TypeError, AttributeError, ValueError, IndexError, Overfl
 
 
 class Pages:
-    """Stands where asf-search has its HTTP session's `post`.
+    """Stands where asf-search has its HTTP session's `post`, and reads each page's entries with asf-search's own reader.
 
-    asf-search ends when it has as many entries as the catalogue announced. An entry that appears on two pages would
-    make it end too early, an announcement that is not kept never; here the end is where nothing new can come.
+    asf-search loses a page for one entry that it cannot read, and ends when it has as many entries as the catalogue
+    announced: too early where one appears on two pages, never where the announcement is not kept. So it is shown
+    pages without entries, which say whether there are more; `take` has what was read.
     """
 
     def __init__(self, asf_search: Any, asker: Asker, finds: Finds, page: int) -> None:
-        self._parsed = _parser(asf_search)
+        self._read = import_module(f"{asf_search.__name__}.search.search_generator").as_ASFProduct
         self._asker, self._finds, self._page = asker, finds, page
+        self._products: list[Any] = []
         self._known: set[str] = set()
-        self._given = self._pages = 0
+        self._pages = 0
         self.session = asf_search.ASFSession()
         self.session.post = self.post
 
+    def take(self) -> list[Any]:
+        """Products that were read since the last call."""
+        taken, self._products = self._products, []
+        return taken
+
     def post(self, url: str, data: Any, timeout: float | None = None) -> _Page:
-        """One page, without the entries that asf-search cannot read. Raises as `Asker.ask` does."""
+        """Fetch and read one page. Raises as `Asker.ask` does."""
         after = self.session.headers.get(AFTER)
         if after is None:
             self._known.clear()
-            self._given = self._pages = 0
+            self._pages = 0
         form = [(name, str(self._page) if name == "page_size" else str(value)) for name, value in data]
         reply = self._asker.ask("POST", urlsplit(url).path, form=form, headers={} if after is None else {AFTER: after})
         value = reply.value
         items, hits = (value.get("items"), value.get("hits")) if isinstance(value, dict) else (None, None)
         if not isinstance(items, list) or not isinstance(hits, int):
             raise self._odd("a document without a list of products")
-        return self._page_of(items, hits, after, reply.headers.get(AFTER))
-
-    def _page_of(self, items: list[Any], hits: int, after: str | None, coming: str | None) -> _Page:
+        coming = reply.headers.get(AFTER)
         self._pages += 1
         if self._pages > MOST_PAGES or (coming is not None and coming == after):
             raise self._odd("pages without end")
         before = len(self._known)
-        good = [item for item in items if self._is_readable(item)]
-        more = coming is not None and bool(items) and len(self._known) < hits and len(self._known) > before
-        self._given += len(good)
-        return _Page({"items": good, "hits": self._given + more}, {AFTER: coming} if more and coming is not None else {})
+        for item in items:
+            self._add(item)
+        if coming is not None and before < len(self._known) < hits:
+            return _Page({"items": [], "hits": 1}, {AFTER: coming})
+        return _Page({"items": [], "hits": 0}, {})
 
-    def _is_readable(self, item: Any) -> bool:
+    def _add(self, item: Any) -> None:
         try:
-            product = self._parsed(item, self.session)
+            product = self._read(item, self.session)
             self._known.add(str(product.umm.get("GranuleUR")))
+            self._products.append(product)
         except BAD_ENTRY:
             self._finds.skip("an entry that cannot be read")
             self._known.add(f"unreadable {len(self._known)}")
-            return False
-        return True
 
     def _odd(self, got: str) -> ArchiveError:
         host = urlsplit(self._asker.base).netloc
@@ -83,8 +88,3 @@ class _Page:
 
     def raise_for_status(self) -> None:
         """What is bad was raised before."""
-
-
-def _parser(asf_search: Any) -> Any:
-    """The function of asf-search that reads one entry."""
-    return import_module(f"{asf_search.__name__}.search.search_generator").as_ASFProduct

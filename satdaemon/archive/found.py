@@ -101,7 +101,7 @@ def listed_scene(
     published: Any = None,
 ) -> Listed:
     """A scene from the fields of an answer, none of which is trusted. Raises NotListed."""
-    if not isinstance(name, str) or PRODUCT_NAME.fullmatch(name) is None:
+    if not isinstance(name, str) or not name.isascii() or PRODUCT_NAME.fullmatch(name) is None:
         raise NotListed("no IW SLC product by its name")
     scene = scene_of_name(Path(name))
     if scene is None:

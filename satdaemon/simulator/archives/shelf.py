@@ -84,7 +84,7 @@ class Shelf:
         """All products on offer, by name."""
         with self._lock:
             found = {**self._listed, **{item.name: item for item in self._in_folder()}}
-            shown = [item for name, item in sorted(found.items()) if self._withheld.get(name, -1) < self._searches]
+            shown = [item for name, item in sorted(found.items()) if self._withheld.get(name, 0) <= self._searches]
             self._searches += searching
             return shown
 
