@@ -125,14 +125,14 @@ def test_a_day_of_a_thousand_frames_is_a_few_requests(archive: str) -> None:
             direction=f.orbit_direction,
             footprint=tuple((lon + 0.5 + 180 * (k >= 1000) * (lat < 0), lat) for lon, lat in f.bursts[0].footprint),
         )
-        for k in range(3000)
+        for k in range(2000)
     ]
     area = Area.of_frames(frames, since_utc=START)
     with stand_in(archive, *day) as server:
         found = catalogue(archive, server.base, timeout_s=30).search(area)
         assert server.tally.of("search") <= 4
     assert {name for each in found.listed[:1000] for name in area.shown(each.scene, each.footprint)} == {f.id for f in frames}
-    assert 1000 < len(found.listed) < 3000, "what shows no frame is left out"
+    assert 1000 <= len(found.listed) < 2000, "what shows no frame is left out"
 
 
 PASSING = [
@@ -210,7 +210,9 @@ def test_nobody_there(archive: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("base", ["", "ftp://host", "host", "https://user:secret@host", "https://", "https://host:x", "http://[::"])
+@pytest.mark.parametrize(
+    "base", ["", "ftp://host", "host", "https://user:secret@host", "https://", "https://host:x", "http://[::"]
+)
 def test_an_address_that_is_none_and_no_login_in_it(archive: str, base: str) -> None:
     with pytest.raises(ConfigError, match=f"{archive}: expected an address such as https://host") as caught:
         catalogue(archive, base)
@@ -220,7 +222,7 @@ def test_an_address_that_is_none_and_no_login_in_it(archive: str, base: str) -> 
 @BOTH
 def test_a_question_that_the_archive_refuses(archive: str) -> None:
     with stand_in(archive) as server:
-        with pytest.raises(RequestError, match="got HTTP 400: .*; change what is asked for"):
+        with pytest.raises(RequestError, match=r"got HTTP 400: .*; change what is asked for"):
             catalogue(archive, server.base, page=5000).search(HERE)
         with pytest.raises(RequestError, match="that is the whole archive"):
             catalogue(archive, server.base).search(Area())

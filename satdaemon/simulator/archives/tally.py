@@ -11,7 +11,7 @@ class Tally:
     """Counts of requests by kind and by product; safe to use from many threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._open: Counter[str] = Counter()
         self._peaks: Counter[str] = Counter()
@@ -39,10 +39,13 @@ class Tally:
                 found[kind] += count
             return dict(sorted(found.items()))
 
-    def enter(self, kind: str, most: int | None = None) -> bool:
-        """Begin something that lasts; False where `most` of it are under way."""
+    def enter(self, kind: str, most: int, patience_s: float = 0.2) -> bool:
+        """Begin something that lasts; False where `most` of it are under way.
+
+        A client may ask anew before this side knows that the last byte arrived: so long it waits.
+        """
         with self._lock:
-            if most is not None and self._open[kind] >= most:
+            if not self._lock.wait_for(lambda: self._open[kind] < most, patience_s):
                 return False
             self._open[kind] += 1
             self._peaks[kind] = max(self._peaks[kind], self._open[kind])
@@ -52,6 +55,7 @@ class Tally:
         """End what `enter` began."""
         with self._lock:
             self._open[kind] -= 1
+            self._lock.notify_all()
 
     def under_way(self, kind: str) -> int:
         """How many of what lasts are under way now."""
