@@ -279,6 +279,14 @@ def test_an_announcement_that_is_not_kept(hits: int) -> None:
         assert server.tally.of("search") == 1
 
 
+def test_more_than_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("satdaemon.archive.asf_pages.MOST_PAGES", 4)
+    with AsfStandIn(shelf_of(*series(30))) as server:
+        with pytest.raises(RequestError, match="asf: expected at most 28 products, got 30; narrow the times or the area"):
+            AsfCatalogue(server.base, page=7).search(HERE)
+        assert server.tally.of("search") == 1
+
+
 @pytest.mark.parametrize(
     ("link", "expected"),
     [

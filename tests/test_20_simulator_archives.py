@@ -308,6 +308,17 @@ def test_threads_end_with_the_stand_in(product: Path) -> None:
     assert threading.active_count() == before
 
 
+def test_a_kept_connection_ends_with_the_stand_in_and_its_port_is_free_again(product: Path) -> None:
+    with httpx.Client(verify=TLS) as client:
+        with CdseStandIn(Shelf(product.parent)) as server:
+            assert client.get(f"{server.base}/odata/v1/Products").status_code == 200
+        with pytest.raises(httpx.HTTPError):
+            client.get(f"{server.base}/odata/v1/Products")
+        with CdseStandIn(Shelf(product.parent), port=int(server.base.rpartition(":")[2])) as again:
+            assert again.base == server.base
+            assert client.get(f"{server.base}/odata/v1/Products").status_code == 200
+
+
 # questions
 
 

@@ -58,7 +58,7 @@ class Query:
 class Area:
     """A request: the scenes that show one of the places; all of the world where there is none.
 
-    `start_utc`, `stop_utc`: sensed within. `since_utc`: made known, or changed, after.
+    `start_utc`, `stop_utc`: sensed within. `since_utc`: put into the archive after; reissued products are.
     """
 
     places: tuple[Place, ...] = ()

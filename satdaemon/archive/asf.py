@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,13 +74,17 @@ def asked(asf_search: Any, query: Query) -> dict[str, Any]:
         "beamMode": asf_search.BEAMMODE.IW,
         "flightDirection": {"A": "ASCENDING", "D": "DESCENDING", None: None}[query.direction],
         "relativeOrbit": _tracks(query.tracks),
-        "start": query.start_utc,
-        "end": query.stop_utc,
-        "processingDate": None if query.since_utc is None else f"{query.since_utc:%Y-%m-%dT%H:%M:%SZ}",
+        "start": None if query.start_utc is None else query.start_utc.astimezone(UTC),
+        "end": None if query.stop_utc is None else query.stop_utc.astimezone(UTC),
     }
+    keywords = []
     if query.ring is not None:
-        # As CMR wants it: asf-search's own way makes a box around the globe of what crosses the 180th meridian.
-        found["cmr_keywords"] = [("polygon", ",".join(f"{lon:.6f},{lat:.6f}" for lon, lat in query.ring))]
+        # asf-search's own way makes a box around the globe of what crosses the 180th meridian.
+        keywords.append(("polygon", ",".join(f"{lon:.6f},{lat:.6f}" for lon, lat in query.ring)))
+    if query.since_utc is not None:
+        # asf-search's own way finds what had its description revised, which happens to years of products at once.
+        keywords.append(("created_at[]", f"{query.since_utc.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ},"))
+    found["cmr_keywords"] = keywords or None
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from satdaemon.archive.found import Finds
 from satdaemon.archive.web import Asker
-from satdaemon.errors import ArchiveError
+from satdaemon.errors import ArchiveError, RequestError
 
 AFTER = "CMR-Search-After"
 MOST_PAGES = 100
@@ -39,7 +39,7 @@ class Pages:
         return taken
 
     def post(self, url: str, data: Any, timeout: float | None = None) -> _Page:
-        """Fetch and read one page. Raises as `Asker.ask` does."""
+        """Fetch and read one page. Raises as `Asker.ask` does, and RequestError where there are too many."""
         after = self.session.headers.get(AFTER)
         if after is None:
             self._known.clear()
@@ -52,6 +52,11 @@ class Pages:
             raise self._odd("a document without a list of products")
         coming = reply.headers.get(AFTER)
         self._pages += 1
+        if coming is not None and hits > MOST_PAGES * self._page:
+            most = MOST_PAGES * self._page
+            raise RequestError(
+                f"{self._asker.archive}: expected at most {most} products, got {hits}; narrow the times or the area"
+            )
         if self._pages > MOST_PAGES or (coming is not None and coming == after):
             raise self._odd("pages without end")
         before = len(self._known)

@@ -72,6 +72,9 @@ def _test(name: str, value: str) -> Test:
             return lambda item: meets(spot, item.footprint)
         case "temporal":
             return _within(value)
+        case "created_at[]":
+            since = _time(value.removesuffix(","))
+            return lambda item: item.published_utc >= since
         case "updated_since":
             since = _time(value)
             return lambda item: item.published_utc >= since

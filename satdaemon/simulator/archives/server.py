@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -28,6 +29,27 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     answer: Callable[[Call], Answer]
     tally: Tally
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._connections: set[socket.socket] = set()
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection until it ends."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Nobody is served any more, on kept connections neither."""
+        super().server_close()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no event; anything else is counted, and printed by the base class."""
@@ -125,7 +147,7 @@ class Loopback:
     """A service on a port of loopback. `with` starts and stops it; `base` is its address."""
 
     def __init__(self, answer: Callable[[Call], Answer], tally: Tally, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._server = _Server((host, port), _Handler)
+        self._server = _Server((host, port))
         self._server.answer = answer
         self._server.tally = tally
         self.base = f"http://{host}:{self._server.server_address[1]}"
