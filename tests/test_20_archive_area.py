@@ -78,6 +78,15 @@ def test_what_is_shown_is_looked_at_by_burst(lon: float) -> None:
     assert not area.shows(scene(), between), "within the hull of the frame, on none of its bursts"
 
 
+@pytest.mark.parametrize(
+    "of_frame", [square(179.5, 50, 1), square(-180.5, 50, 1), tuple(square(179.5, 50, 1)[k] for k in (1, 2, 3, 0))]
+)
+@pytest.mark.parametrize("lon", [179.7, -179.8])
+def test_both_sides_of_the_180th_meridian_are_one_place(of_frame: Footprint, lon: float) -> None:
+    area = Area.of_frames([frame("071D_A", of_frame)])
+    assert area.shows(scene(), square(lon, 50.2, 0.1)) and not area.shows(scene(), square(lon - 2, 50.2, 0.1))
+
+
 @pytest.mark.parametrize(("track", "shown"), [(71, True), (70, True), (72, False), (69, False)])
 def test_a_slice_may_begin_on_the_track_before(track: int, shown: bool) -> None:
     area = Area.of_frames([frame("071D_A", SQUARE)])
