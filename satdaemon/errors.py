@@ -109,7 +109,11 @@ class TransientError(SatDaemonError):
 
 
 class ArchiveError(TransientError):
-    """An archive did not answer, or not as it should."""
+    """An archive did not answer, or not as it should. `retry_after_s`: when it wants to be asked again, where it said so."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DatabaseUnavailable(TransientError):
