@@ -112,7 +112,7 @@ def _entries(archive: str, path: Path) -> Mapping[str, tuple[str, str, str | Non
         return netrc.netrc(str(path)).hosts
     except netrc.NetrcParseError as error:
         # Its words may be a password: only the place is told.
-        raise CredentialsError(f"{archive}: {path}, line {error.lineno}: expected netrc's format; correct the line") from None
+        raise CredentialsError(f"{archive}: {path}, about line {error.lineno}: expected netrc's format; correct it") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CredentialsError(f"{archive}: {path} cannot be read ({type(error).__name__}); see to it") from None
 

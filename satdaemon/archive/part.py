@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from satdaemon.archive.base import Progress, no_progress
+from satdaemon.archive.secrets import redacted
 from satdaemon.archive.tokens import Tokens
 from satdaemon.archive.transfer import PART_SUFFIX, part_of, writing
 from satdaemon.archive.verify import BLOCK, algorithm_of
 from satdaemon.errors import TransientError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Source:
     """One place that has a product. Size (bytes) and checksum (`algorithm:hex`) are those of its file: archives zip anew."""
 
@@ -28,6 +29,9 @@ class Source:
     size: int | None = None
     checksum: str | None = None
     tokens: Tokens | None = None
+
+    def __repr__(self) -> str:
+        return f"Source({self.archive!r}, {redacted(self.url)!r}, {self.size}, {self.checksum!r})"
 
     @property
     def place(self) -> str:
