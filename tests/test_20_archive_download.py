@@ -95,7 +95,7 @@ def half_there(place: Place, size: int, source: Source | None = None, etag: str 
     place.part.write_bytes(b"")
     part = Part(place.part, source or place.source)
     part.note(Origin.of(source or place.source, etag))
-    part.append(place.content[:size])
+    part.write(place.content[:size])
     part.close()
 
 

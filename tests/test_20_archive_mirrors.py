@@ -296,7 +296,7 @@ def test_all_faults_at_random_from_several_processes(tmp_path: Path, seed: int) 
         _all_is_well(site, orders, tmp_path / "data")
         gets = [r for r in site.seen if r.method == "GET"]
         costly = [fault for fault in drawn if fault.partition(" ")[0] not in COST_NOTHING]
-        assert len(costly) > 60 and {f.partition(" ")[0] for f in drawn} >= {"damaged", "cut", "expire", "stall", "html"}
+        assert len(costly) >= 45 and {f.partition(" ")[0] for f in drawn} >= {"damaged", "cut", "expire", "stall", "html"}
         assert len(orders) <= len(gets) <= len(orders) + len(costly), "one request a product, and one for each fault"
         assert len(site.seen) - len(gets) <= len(jobs) + drawn.count("expire"), "one login a process, and one for each 401"
         tokenless = [r for r in gets if not r.authorization]

@@ -67,7 +67,7 @@ class Origin:
 
 
 class Part:
-    """A locked part, open for writing. `size` bytes of it are in the digest; more is never written than is counted."""
+    """A locked part, open for writing: its `size` in bytes, and the checksum of them."""
 
     def __init__(self, path: Path, source: Source, progress: Progress = no_progress) -> None:
         self.path = path
@@ -111,15 +111,18 @@ class Part:
             fresh.write_text(json.dumps(asdict(origin)))
             fresh.replace(path)
 
-    def append(self, block: bytes) -> None:
-        """Write the next bytes, and take them into the digest."""
+    def write(self, block: bytes) -> None:
+        """Write the next bytes. They must be given to `count` too, in order."""
         with writing(self.path):
             rest = memoryview(block)
             while rest:
                 written = os.pwrite(self._file, rest, self.size)
-                self._digest.update(rest[:written])
                 self.size += written
                 rest = rest[written:]
+
+    def count(self, block: bytes) -> None:
+        """Take the next bytes into the checksum: may be done by another thread than the writing."""
+        self._digest.update(block)
 
     def settle(self) -> None:
         """Make what is there last through a power cut."""
