@@ -39,7 +39,7 @@ from satdaemon.errors import (
     TransientError,
 )
 
-QUICK = Manner(patience=Patience(2, 0.5), pause_first_s=0.01, pause_most_s=0.05, wait_most_s=2.0)
+QUICK = Manner(patience=Patience(5, 1.5), pause_first_s=0.01, pause_most_s=0.05, wait_most_s=2.0)
 
 
 @dataclass
@@ -374,8 +374,8 @@ def test_a_busy_archive_that_does_not_say_how_long(place: Place) -> None:
 def test_a_stall_is_seen_and_carried_on(place: Place) -> None:
     place.site.faults.append("stall 0.5")
     started = time.monotonic()
-    place.fetch()
-    assert place.arrived() and 0.5 <= time.monotonic() - started < 1.9
+    place.fetch(manner=replace(QUICK, patience=Patience(5, 0.5)))
+    assert place.arrived() and 0.5 <= time.monotonic() - started < 3.5
     assert "no byte for 0.5 s" in place.warned[0] and place.gets()[1].status == 206
 
 
@@ -457,12 +457,16 @@ def test_a_login_is_asked_for_and_there_is_none(place: Place) -> None:
 
 def test_403_speaks_of_licence_and_credentials(place: Place) -> None:
     place.site.tokens = {"fixed-token-1"}
-    place.site.faults.append("403")
+    place.site.faults.extend(["403"] * 9)
     with pytest.raises(CredentialsError) as caught:
         place.fetch(fixed(place))
     assert "got 403 Forbidden" in str(caught.value) and "out of order" in str(caught.value)
     assert "credentials: EARTHDATA_TOKEN in the environment; accept the archive's licence" in str(caught.value)
-    assert len(place.gets()) == 1
+    assert len(place.gets()) == 2
+    place.site.faults.clear()
+    place.site.faults.append("403")
+    place.fetch(fixed(place))
+    assert place.arrived() and len(place.gets()) == 4, "once, it may pass"
 
 
 # redirects

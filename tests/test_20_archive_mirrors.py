@@ -33,7 +33,7 @@ from satdaemon.archive.verify import check_zip
 from satdaemon.domain import Scene
 from satdaemon.errors import ArchiveError, CorruptProduct, CredentialsError, NotInArchive, RequestError, Throttled, TransientError
 
-QUICK = Manner(patience=Patience(2, 0.5), pause_first_s=0.01, pause_most_s=0.05, wait_most_s=2.0, bad_tries=5)
+QUICK = Manner(patience=Patience(5, 1.5), pause_first_s=0.01, pause_most_s=0.05, wait_most_s=2.0, bad_tries=5)
 FORK = multiprocessing.get_context("fork")
 
 
@@ -90,7 +90,7 @@ def test_the_first_is_enough(pair: Pair) -> None:
         (["longer 5"] * 9, "got a file of"),
         (["429 600"], "got 429 Too Many Requests"),
         (["404"], "got 404 Not Found"),
-        (["403"], "got 403 Forbidden"),
+        (["403"] * 2, "got 403 Forbidden"),
         (["401"], "it asks for a login"),
         (["refused"] * 9, "the connection fails"),
     ],

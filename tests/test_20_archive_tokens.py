@@ -21,7 +21,7 @@ from satdaemon.errors import ArchiveError, CredentialsError, Throttled
 
 LOGIN = Credentials("cdse", "CDSE_USERNAME and CDSE_PASSWORD in the environment", "me", Secret("right-password"))
 FIXED = Credentials("asf", "EARTHDATA_TOKEN in the environment", token=Secret("fixed-token-1"))
-SOON = Patience(2, 2)
+SOON = Patience(5, 5)
 
 
 @pytest.fixture
@@ -105,6 +105,17 @@ def test_a_login_that_is_down_or_busy_may_pass(site: Unruly) -> None:
     gone = PasswordGrant(LOGIN, "http://127.0.0.1:9/token", patience=SOON)
     with pytest.raises(ArchiveError, match="the connection fails"):
         gone.bearer()
+
+
+def test_a_session_is_ended_when_it_is_no_longer_needed(site: Unruly) -> None:
+    tokens = grant(site)
+    assert tokens.end() == "" and site.seen == []
+    first = tokens.bearer()
+    assert tokens.end() == "" and site.seen[-1].path == "/logout"
+    assert site.seen[-1].form["refresh_token"].startswith("refresh-1")
+    assert tokens.bearer() != first and forms(site)[-1] == "password"
+    site.faults.append("500")
+    assert tokens.end().startswith("cdse: logout: 500 busy")
 
 
 def test_a_login_that_answers_with_a_page(site: Unruly) -> None:

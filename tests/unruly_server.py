@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import random
+import ssl
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 HTML = b"<html><title>Down for maintenance</title><body>We are down &amp; sorry</body></html>"
@@ -51,6 +53,7 @@ class Unruly:
         self.made = 0
         self.lock = threading.Lock()
         self.port = 0
+        self.scheme = "http"
 
     @property
     def host(self) -> str:
@@ -58,7 +61,7 @@ class Unruly:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     def of(self, path: str) -> list[Request]:
         return [r for r in self.seen if r.path.partition("?")[0] == path]
@@ -84,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
         site = self.unruly
         if fault := site.fault(self.path):
             self._plain(seen, int(fault.split()[0]), b"busy", fault)
+            return
+        if self.path.endswith("/logout"):
+            self._plain(seen, 204 if form["refresh_token"].startswith("refresh-") else 400, b"", "")
             return
         if form.get("grant_type") == "refresh_token":
             good = site.refresh_lives and form["refresh_token"].startswith("refresh-")
@@ -215,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"0\r\n\r\n")
             if fault == "stall":
                 self.wfile.flush()
-                time.sleep(2.0)
+                time.sleep(4.0)
         except (BrokenPipeError, ConnectionResetError):
             pass
         if stop < len(body) or fault in ("longer", "shorter"):
@@ -232,11 +238,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def unruly() -> Iterator[Unruly]:
-    """A server for the time of a test."""
+def unruly(certificate: Path | None = None) -> Iterator[Unruly]:
+    """A server for the time of a test; with a certificate it speaks TLS."""
     site = Unruly()
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"unruly": site}))
     site.port = server.server_address[1]
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        site.scheme = "https"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -28,6 +28,7 @@ class Download:
         self._total = source.size
         self._is_whole = source.size is not None and part.size == source.size
         self._asked_s: float | None = None
+        self._was_forbidden = False
 
     def run(self) -> str:
         """Bring what is missing; `algorithm:hex` of the whole.
@@ -116,7 +117,12 @@ class Download:
         source = self._source
         if (error := refusal(source.archive, source.url, answer, source.tokens.source if source.tokens else "")) is not None:
             self._asked_s = retry_after_s(answer.headers.get("Retry-After"))
+            if answer.status == 403 and not self._was_forbidden:
+                # Firewalls and quotas say 403 for a moment; a licence that is lacking says it again.
+                self._was_forbidden = True
+                raise ArchiveError(str(error))
             raise error
+        self._was_forbidden = False
         first, total = _extent(answer)
         if answer.status == 416:
             self._beyond(total)

@@ -103,6 +103,19 @@ class PasswordGrant(LoginTokens):
         with self._ask(form) as answer:
             return _given_in(answer.url, self._judge(answer))
 
+    def end(self) -> str:
+        """End the session: an account has few, and each lives on for an hour. Why it could not be, or nothing."""
+        with self._lock:
+            given, self._given = self._given, None
+            if given is None or given.refresh is None:
+                return ""
+            form = {"client_id": self._client_id, "refresh_token": given.refresh.reveal()}
+            try:
+                with post(self._url.removesuffix("/token") + "/logout", self._patience, form) as answer:
+                    return "" if answer.status in (200, 204) else f"{self.archive}: logout: {answer.status} {answer.words()}"
+            except ArchiveError as error:
+                return f"{self.archive}: logout: {error}"
+
     def _ask(self, form: Mapping[str, str]) -> Answer:
         return post(self._url, self._patience, {"client_id": self._client_id, **form})
 

@@ -13,11 +13,12 @@ from satdaemon.archive.http import Answer
 from satdaemon.archive.pace import Bandwidth, Meter
 from satdaemon.archive.part import Part
 
-CHUNK = 256 << 10
-"""Most bytes taken from the line at a time: measured, the least time for each byte."""
-_WAITING = 64
+CHUNK = 1 << 20
+"""Most bytes taken from the line at a time."""
+_WAITING = 16
 """Most chunks that wait to be counted: with CHUNK, the memory that a download takes."""
-_SETTLE_BYTES = 32 << 20
+_SETTLE_BYTES = 64 << 20
+"""The disk is told to keep what came each time that so much came."""
 
 
 def receive(answer: Answer, part: Part, most: int | None, meter: Meter, bandwidth: Bandwidth | None, head: bytes) -> int:

@@ -46,6 +46,10 @@ class Tokens(ABC):
         with self._lock:
             return self._give_up(words)
 
+    def end(self) -> str:
+        """Give back what the archive holds for these tokens, when no more are needed. Why it could not be, or nothing."""
+        return ""
+
     def _give_up(self, words: str) -> CredentialsError:
         self._refused = redacted(f"{self.archive}: the credentials of {self.source} are refused: {words}")
         return CredentialsError(self._refused)
