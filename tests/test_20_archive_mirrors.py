@@ -107,7 +107,7 @@ def test_a_refused_login_leaves_the_next(pair: Pair) -> None:
     pair.asf.tokens = set()
     tokens = FixedToken(Credentials("asf", "netrc", token=Secret("expired-token")), (pair.asf.host,))
     pair.fetch([replace(pair.sources[0], tokens=tokens), pair.sources[1]])
-    assert pair.arrived() and "expired-token" not in "".join(pair.warned) and len(pair.asf.seen) == 1
+    assert pair.arrived() and "expired-token" not in "".join(pair.warned) and len(pair.asf.seen) == 2
     assert pair.cdse.seen[0].authorization == "", "a token is for its archive"
 
 

@@ -133,13 +133,12 @@ def test_earthdata_makes_a_token_of_a_login(site: Unruly) -> None:
     assert tokens.renewed(first) != first
 
 
-def test_a_fixed_token_that_is_refused_says_how_to_make_another() -> None:
+def test_a_fixed_token_that_is_given_up_says_how_to_make_another() -> None:
     tokens = FixedToken(FIXED)
-    with pytest.raises(
-        CredentialsError, match="asf: the credentials of EARTHDATA_TOKEN in the environment are refused"
-    ) as caught:
-        tokens.renewed(tokens.bearer())
-    assert "urs.earthdata.nasa.gov" in str(caught.value) and "fixed-token-1" not in str(caught.value)
+    assert tokens.renewed(tokens.bearer()) == tokens.bearer(), "there is no other"
+    message = str(tokens.give_up("got 401 for fixed-token-1"))
+    assert message.startswith("asf: the credentials of EARTHDATA_TOKEN in the environment are refused: got 401 for ***")
+    assert "make a new one at https://urs.earthdata.nasa.gov" in message
     with pytest.raises(CredentialsError):
         tokens.bearer()
 

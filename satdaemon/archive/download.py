@@ -101,7 +101,7 @@ class Download:
         answer = self._get(tokens.renewed(bearer))
         if answer.asks_for_login:
             answer.close()
-            raise tokens.give_up(f"{words}, and again with a new token; {LICENCE}")
+            raise tokens.give_up(f"{words}, and so again; {LICENCE}")
         return answer
 
     def _get(self, bearer: Bearer | None) -> Answer:

@@ -78,4 +78,8 @@ class FixedToken(Tokens):
         return self._token
 
     def _another(self, refused: Secret) -> Secret:
-        raise self._give_up(f"it may have expired (they live for 60 days): make a new one at {EARTHDATA}, Generate Token")
+        """The same: archives refuse for a moment what they take again. Who is refused twice in a row gives up."""
+        return self._token
+
+    def _give_up(self, words: str) -> CredentialsError:
+        return super()._give_up(f"{words}; a token lives for 60 days: make a new one at {EARTHDATA} (Generate Token)")
