@@ -2,6 +2,7 @@
 
 SatDaemonError
  ├─ ConfigError          a setting is wrong: the operator changes it             FAIL
+ │   └─ CredentialsError  an archive's login is missing, or refused by it         FAIL
  ├─ RequestError         a caller asked for something that cannot be done        FAIL
  │   └─ NeedsConfirmation  it can, but work is lost by it: ask again with confirm  FAIL
  ├─ DataError            an input is unusable; the same input fails again         FAIL
@@ -10,9 +11,11 @@ SatDaemonError
  │   └─ ProgramFailed    a program crashed, or ended without a word of why        FAIL
  ├─ NotUsable            a rule leaves this date or pair out, with the reason     EXCLUDE
  ├─ NotReady             an input does not exist yet (an orbit, a disk): later    WAIT
+ │   └─ Throttled        an archive asks to be left alone for a while             WAIT
  ├─ DiskFull             no space, or no quota, left to write to: later           WAIT
  ├─ TransientError       may pass by itself                                       RETRY
  │   ├─ ArchiveError     an archive did not answer as it should                   RETRY
+ │   │   └─ NotInArchive  an archive has no such product (any more)               RETRY
  │   ├─ DatabaseUnavailable  the database does not answer, is locked or full      RETRY
  │   ├─ MachineLost      something on its machine ended a job                     RETRY
  │   │   └─ WorkerLost   the worker, or the whole machine, went away              RETRY
@@ -48,6 +51,10 @@ class SatDaemonError(Exception):
 
 class ConfigError(SatDaemonError):
     """A setting in satdaemon.cfg is missing, unknown or out of bounds."""
+
+
+class CredentialsError(ConfigError):
+    """An archive's login is missing, unreadable, or refused; the message says which, and where it came from."""
 
 
 class RequestError(SatDaemonError):
@@ -96,6 +103,10 @@ class NotReady(SatDaemonError):
         self.retry_after_s = retry_after_s
 
 
+class Throttled(NotReady):
+    """An archive asks to be left alone for a while: the job is given back until then, at no try."""
+
+
 class DiskFull(SatDaemonError):
     """Nothing more can be written where the job writes. Costs no try; the wait grows with every attempt."""
 
@@ -109,7 +120,15 @@ class TransientError(SatDaemonError):
 
 
 class ArchiveError(TransientError):
-    """An archive did not answer, or not as it should."""
+    """An archive did not answer, or not as it should. `retry_after_s`: when it wants to be asked again, where it said so."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotInArchive(ArchiveError):
+    """An archive has no such product, or no longer."""
 
 
 class DatabaseUnavailable(TransientError):

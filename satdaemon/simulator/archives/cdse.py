@@ -1,0 +1,111 @@
+"""A stand-in for the Copernicus Data Space: its login, its OData catalogue, and the download of zips.
+
+As there, the catalogue's address of a product leads to the host that serves it, which wants the token as well; a user has
+at most four sessions (logins whose tokens have not expired) and four transfers at one time.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from satdaemon.simulator.archives import catalogue
+from satdaemon.simulator.archives.faults import Faults
+from satdaemon.simulator.archives.files import file_answer
+from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect, refusal
+from satdaemon.simulator.archives.server import Loopback
+from satdaemon.simulator.archives.sessions import Sessions
+from satdaemon.simulator.archives.shelf import Item, Shelf
+from satdaemon.simulator.archives.tally import Tally
+
+USERS = {"demo@example.org": "demo-password"}
+TOKEN_PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
+VALUE = re.compile(r"/odata/v1/Products\((?P<id>[0-9a-f-]{36})\)/\$value\Z")
+
+
+class CdseStandIn:
+    """Runs while it is held (`with`). `base` is the address of login and catalogue, `download_base` that of the zips."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        faults: Faults | None = None,
+        *,
+        users: Mapping[str, str] = USERS,
+        token_s: float = 600.0,
+        refresh_s: float = 3600.0,
+        sessions: int = 4,
+        transfers: int = 4,
+        duplicates: bool = False,
+        port: int = 0,
+    ) -> None:
+        self.shelf = shelf
+        self.faults = faults or Faults()
+        self.tally = Tally()
+        self.sessions = Sessions(users, token_s, refresh_s, sessions, self.tally)
+        self.transfers, self.duplicates = transfers, duplicates
+        self._ids: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._main = Loopback(self._answer, self.tally, port=port)
+        self._store = Loopback(self._stored, self.tally)
+        self._stack = ExitStack()
+        self.base, self.download_base = self._main.base, self._store.base
+        self.token_url = f"{self.base}{TOKEN_PATH}"
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._main)
+        self._stack.enter_context(self._store)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _answer(self, call: Call) -> Answer:
+        if call.path == TOKEN_PATH and call.method == "POST":
+            trouble = self.faults.next("token")
+            refused = None if trouble is None else refusal(trouble)
+            return refused or self.sessions.answer(dict(call.form))
+        if call.path == catalogue.PATH:
+            return self._search(call)
+        if (match := VALUE.match(call.path)) is not None:
+            item = self._item(match["id"])
+            self.tally.add("download", "" if item is None else item.name)
+            return redirect(f"{self.download_base}{call.path}", 301)
+        return as_json({"detail": "Not Found"}, 404)
+
+    def _search(self, call: Call) -> Answer:
+        self.tally.add("search")
+        trouble = self.faults.next("search")
+        if trouble is not None and (refused := refusal(trouble)) is not None:
+            return refused
+        return catalogue.page_answer(call, self.shelf.items(searching=True), self.base, self.duplicates)
+
+    def _item(self, unique: str) -> Item | None:
+        """The product with that id of the catalogue."""
+        with self._lock:
+            name = self._ids.get(unique)
+            if name is None:
+                self._ids = {catalogue.id_of(item.name): item.name for item in self.shelf.items()}
+                name = self._ids.get(unique)
+        return None if name is None else self.shelf.find(name)
+
+    def _stored(self, call: Call) -> Answer:
+        match = VALUE.match(call.path)
+        item = None if match is None else self._item(match["id"])
+        self.tally.add("data", "" if item is None else item.name)
+        user = self.sessions.user_of(call.bearer)
+        if user is None:
+            return as_json({"detail": "Expired or invalid token", "code": "DAT-ZIP-111"}, 401)
+        if item is None:
+            return as_json({"detail": "Product not found"}, 404)
+        trouble = self.faults.next(f"data/{item.name}")
+        place = f"transfers of {user}"
+        if not self.tally.enter(place, self.transfers):
+            self.tally.add("too many transfers")
+            return as_json({"code": "DAT-ZIP-100", "message": "Max session number exceeded"}, 429)
+        return replace(file_answer(item, call, trouble), done=lambda: self.tally.leave(place))
