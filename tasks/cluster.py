@@ -9,6 +9,7 @@ task sends a plain function to the machine that the database granted.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -20,6 +21,7 @@ import dask
 from distributed import Future
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError
+from distributed.utils import sync
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.task_engine import run_task_sync
@@ -145,6 +147,12 @@ class ClusterTaskRunner(DaskTaskRunner):
                 if self.stop.is_set():
                     raise Stopped from error
                 raise WorkerLost(f"the worker of {machine} went away: {error}") from error
+            except UnboundLocalError as error:
+                if not _is_of_a_cancelled_wait(error):
+                    raise
+                if self.stop.is_set():
+                    raise Stopped from error
+                raise WorkerLost(f"the wait for the worker of {machine} was cancelled: the scheduler went away") from error
 
     def _address_of(self, machine: str) -> str:
         waited_s = 0.0
@@ -155,6 +163,12 @@ class ClusterTaskRunner(DaskTaskRunner):
             if waited_s > _WORKER_S:
                 raise WorkerLost(f"machine {machine} was granted, but its worker is not connected to the scheduler")
         return address
+
+
+def _is_of_a_cancelled_wait(error: UnboundLocalError) -> bool:
+    """True where Dask's `sync` raised it, which returns a result that it has not where its coroutine was cancelled."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is sync.__code__
 
 
 def current_cluster() -> ClusterTaskRunner:

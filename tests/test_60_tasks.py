@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed.utils import LoopRunner, sync
 from engine_parts import FRAME, make_frame, make_settings, until
 from prefect import flow
 from prefect.client.schemas.objects import StateType
@@ -26,11 +28,33 @@ from satdaemon.db import Database, PendingJob, jobs, runs
 from satdaemon.domain import Failure, Job, Usage
 from satdaemon.errors import Disposition
 from satdaemon.status import Stage
-from tasks.cluster import ClusterTaskRunner, current_cluster
+from tasks.cluster import ClusterTaskRunner, _is_of_a_cancelled_wait, current_cluster
 from tasks.grants import Grants
 from tasks.job import JobAgain, JobFailed, _ProgressBar, _shown, is_again, run_name
 from tasks.stages import TASKS
 from tasks.stop import Stopped, Withdrawn
+
+
+def test_a_wait_that_dask_cancelled_is_told_from_an_error_of_ours() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    def ours() -> Any:
+        if found is None:
+            value = 1
+        return value
+
+    runner = LoopRunner(asynchronous=False)
+    runner.start()
+    try:
+        with pytest.raises(UnboundLocalError) as found:
+            sync(runner.loop, cancelled)
+    finally:
+        runner.stop()
+    assert _is_of_a_cancelled_wait(found.value)
+    with pytest.raises(UnboundLocalError) as other:
+        ours()
+    assert not _is_of_a_cancelled_wait(other.value)
 
 
 @pytest.fixture
