@@ -38,7 +38,7 @@ def spent(root: psutil.Process) -> dict[str, float]:
     return found
 
 
-def measure(up: subprocess.Popen[bytes], seconds: float) -> dict[str, float]:
+def measure(up: subprocess.Popen[bytes], log: Path, seconds: float) -> dict[str, float]:
     """Percent of a core, by process. RuntimeError where the system ended."""
     root = psutil.Process(up.pid)
     time.sleep(SETTLE_S)
@@ -46,7 +46,7 @@ def measure(up: subprocess.Popen[bytes], seconds: float) -> dict[str, float]:
     time.sleep(seconds)
     after, took_s = spent(root), time.monotonic() - began
     if up.poll() is not None:
-        raise RuntimeError(f"expected a system that stays up, it ended with {up.returncode}")
+        raise RuntimeError(f"expected a system that stays up, it ended with {up.returncode}:\n{log.read_text()[-2000:]}")
     return {name: 100 * (cpu_s - before.get(name, 0.0)) / took_s for name, cpu_s in after.items()}
 
 
@@ -57,9 +57,11 @@ def main() -> None:
         settings = make_system(Path(name))
         make_frames(settings, FRAMES).close()
         argv = [sys.executable, "-m", "satdaemon.cli", "up", "-d", str(settings.source)]
-        up = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        log = Path(name) / "up.log"
+        with log.open("wb") as told:
+            up = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
         try:
-            percent = measure(up, seconds)
+            percent = measure(up, log, seconds)
         finally:
             up.terminate()
             up.wait(120)
