@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from databases import database, database_url, postgres_cluster, settings, sqlite_template
 from demos import killed_demo
@@ -10,6 +12,8 @@ from prefect_parts import fork_servers, prefect_port, prefect_service
 from receiver import receiver, teams
 from stack_chain import stack_chain
 from stale_frames import finished
+
+from satdaemon.archive import secrets
 
 __all__ = [
     "database",
@@ -26,6 +30,14 @@ __all__ = [
     "stack_chain",
     "teams",
 ]
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_this_test() -> Iterator[None]:
+    """A secret is hidden for as long as its process lives: one that a test makes up must not be in another's texts."""
+    before = frozenset(secrets._known)
+    yield
+    secrets._known.intersection_update(before)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
