@@ -11,17 +11,16 @@ Usage: python -m bench.bench_download [MEGABYTES]
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import multiprocessing
 import os
 import random
 import resource
 import shutil
-import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from dataclasses import dataclass, replace
@@ -33,6 +32,9 @@ from satdaemon.archive.mirrors import fetch
 from satdaemon.archive.part import Part, Source
 from satdaemon.archive.product import scene_of_name
 from satdaemon.archive.tries import Manner
+from satdaemon.simulator.archives.messages import Answer
+from satdaemon.simulator.archives.server import Loopback
+from satdaemon.simulator.archives.tally import Tally
 
 NAME = "S1A_IW_SLC__1SDV_20230108T135249_20230108T135316_046693_0598D3_BA76"
 MEGABYTES = 256
@@ -42,28 +44,6 @@ MOST_MEMORY_MB = 200
 FORK = multiprocessing.get_context("fork")
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Not a word."""
-
-    def do_GET(self) -> None:
-        """The file by sendfile: the server is not what is measured."""
-        with Path(self.path).open("rb") as file:
-            size, done = os.fstat(file.fileno()).st_size, 0
-            self.send_response(200)
-            self.send_header("Content-Length", str(size))
-            self.end_headers()
-            self.wfile.flush()
-            while done < size:
-                done += os.sendfile(self.connection.fileno(), file.fileno(), done, size - done)
-
-
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Of one run."""
@@ -71,6 +51,12 @@ class Cost:
     wall_s: float
     cpu_s: float
     memory_mb: float
+
+
+def serve(server: Loopback) -> None:
+    """In a process of its own, until it is ended: the server is not what is measured."""
+    with server:
+        threading.Event().wait()
 
 
 def make_product(folder: Path, megabytes: int) -> Path:
@@ -158,11 +144,11 @@ def main() -> int:
     megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else MEGABYTES
     with tempfile.TemporaryDirectory(prefix="bench-download-") as place:
         path = make_product(Path(place), megabytes)
-        server = _Server(("127.0.0.1", 0), _Handler)
-        serving = FORK.Process(target=server.serve_forever, daemon=True)
+        size = path.stat().st_size
+        server = Loopback(lambda call: Answer(file=path, length=size), Tally())
+        serving = FORK.Process(target=serve, args=(server,), daemon=True)
         serving.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}{path}"
-        source = Source("bench", url, path.stat().st_size, md5_of(path))
+        source = Source("bench", f"{server.base}/{path.name}", size, md5_of(path))
         try:
             found = {
                 "md5": compare(source, Path(place), False),

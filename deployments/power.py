@@ -12,7 +12,6 @@ from satdaemon.control import SatDaemonController
 from satdaemon.db import Database, RunningJob, daemon, jobs
 from satdaemon.errors import DatabaseUnavailable
 
-_LOOK_S = 1.0
 _NOW_S = 60.0
 """How long jobs that were asked to stop are waited for before the processes are ended with them."""
 
@@ -41,14 +40,13 @@ class Signals:
 
 
 class Power:
-    """The daemon's command, read about once a second; and the power down that Ctrl-C asks for."""
+    """The daemon's command, read at each turn; and the power down that Ctrl-C asks for."""
 
     def __init__(self, database: Database, tell: Callable[[str], Any]) -> None:
         self.is_down = False
         """True while the daemon is to power down."""
         self._database, self._tell = database, tell
         self._control = SatDaemonController(database)
-        self._looked = -_LOOK_S
         self._done = 0
         self._stopping_since: float | None = None
 
@@ -58,10 +56,7 @@ class Power:
             if interrupts > self._done:
                 self._ask(now=interrupts > 1)
                 self._done = interrupts
-                self._looked = -_LOOK_S
-            if time.monotonic() - self._looked >= _LOOK_S:
-                self.is_down = daemon.read(self._database).command == daemon.POWER_DOWN
-                self._looked = time.monotonic()
+            self.is_down = daemon.read(self._database).command == daemon.POWER_DOWN
         except DatabaseUnavailable:
             return  # the claims say so; asked for again at the next look
 

@@ -137,7 +137,7 @@ class ClusterTaskRunner(DaskTaskRunner):
     def _result(self, future: Future[Any], machine: str, while_waiting: Callable[[], None]) -> Any:
         while True:
             try:
-                return future.result(timeout=_POLL_S)
+                return _waited(future)
             except (TimeoutError, FutureTimeout):
                 if self.stop.is_set():
                     future.cancel(force=True)
@@ -147,12 +147,6 @@ class ClusterTaskRunner(DaskTaskRunner):
                 if self.stop.is_set():
                     raise Stopped from error
                 raise WorkerLost(f"the worker of {machine} went away: {error}") from error
-            except UnboundLocalError as error:
-                if not _is_of_a_cancelled_wait(error):
-                    raise
-                if self.stop.is_set():
-                    raise Stopped from error
-                raise WorkerLost(f"the wait for the worker of {machine} was cancelled: the scheduler went away") from error
 
     def _address_of(self, machine: str) -> str:
         waited_s = 0.0
@@ -163,6 +157,16 @@ class ClusterTaskRunner(DaskTaskRunner):
             if waited_s > _WORKER_S:
                 raise WorkerLost(f"machine {machine} was granted, but its worker is not connected to the scheduler")
         return address
+
+
+def _waited(future: Future[Any]) -> Any:
+    """The result, waited for a moment. Raises as Dask does; CancelledError where its own wait was cancelled."""
+    try:
+        return future.result(timeout=_POLL_S)
+    except UnboundLocalError as error:
+        if not _is_of_a_cancelled_wait(error):
+            raise
+        raise CancelledError("the wait for it was cancelled: the scheduler went away") from error
 
 
 def _is_of_a_cancelled_wait(error: UnboundLocalError) -> bool:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from shapely.geometry import Polygon
-from shapely.geometry.base import BaseGeometry
-
 from satdaemon.archive import transfer
+from satdaemon.archive.area import Area, Place, before
 from satdaemon.archive.base import Progress, no_progress
 from satdaemon.archive.product import QuickLook, quick_look, scene_of_name
 from satdaemon.archive.verify import algorithm_of, check_checksum, check_product, check_size, check_zip
-from satdaemon.domain import REPEAT_ORBITS, Frame, Scene
+from satdaemon.domain import Frame, Scene
 from satdaemon.errors import ArchiveError, CorruptProduct, RequestError, SatDaemonError
 
 DAY_S = 86400.0
@@ -41,7 +39,8 @@ class LocalArchive:
         it on the track at the time of the day of the others: its date has to fail with a reason, not to be absent.
         """
         looks = [look for path in self._zips() if (look := _look(path, frame)) is not None]
-        good = [look.scene for look in looks if not look.problem and _shows(look, frame)]
+        area = _area_of(frame)
+        good = [look.scene for look in looks if not look.problem and _shows(look, frame, area)]
         clocks = [scene.start_utc for scene in good]
         for look in looks:
             if look.problem and (not clocks or _near_one(look.scene.start_utc, clocks)):
@@ -120,7 +119,7 @@ def _look(path: Path, frame: Frame) -> QuickLook | None:
     """Name and manifest, where they speak of the frame's track and direction."""
     named = scene_of_name(path)
     # A slice may begin on the track before and cross the equator.
-    if named is None or named.track not in (frame.track, (frame.track - 2) % REPEAT_ORBITS + 1):
+    if named is None or named.track not in (frame.track, before(frame.track)):
         return None
     with transfer.reading(path):
         look = quick_look(path)
@@ -138,19 +137,16 @@ def _valid(target: Path, scene: Scene, progress: Progress) -> Scene | None:
             return None
 
 
-def _shows(look: QuickLook, frame: Frame) -> bool:
-    footprints = [burst.footprint for burst in frame.bursts if len(burst.footprint) >= 3]
-    if not footprints or len(look.footprint) < 3:
+def _shows(look: QuickLook, frame: Frame, area: Area) -> bool:
+    if not area.places or len(look.footprint) < 3:
         return look.scene.track == frame.track
-    lon0 = footprints[0][0][0]
-    seen = _polygon(look.footprint, lon0)
-    return any(seen.intersects(_polygon(footprint, lon0)) for footprint in footprints)
+    return area.shows(look.scene, look.footprint)
 
 
-def _polygon(corners: Sequence[tuple[float, float]], lon0: float) -> BaseGeometry:
-    """In degrees, unrolled across the 180th meridian, on the turn of the globe that is nearest to `lon0`."""
-    first = (corners[0][0] - lon0 + 180) % 360 - 180
-    return Polygon([(first + (lon - corners[0][0] + 180) % 360 - 180, lat) for lon, lat in corners]).convex_hull
+def _area_of(frame: Frame) -> Area:
+    """The frame's bursts whose footprints are known, on whatever track: names were looked at; empty where there are none."""
+    footprints = tuple(burst.footprint for burst in frame.bursts if len(burst.footprint) >= 3)
+    return Area((Place(frame.id, footprints),) if footprints else ())
 
 
 def _near_one(moment: datetime, clocks: Iterable[datetime]) -> bool:

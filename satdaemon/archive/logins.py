@@ -14,12 +14,12 @@ from satdaemon.archive.connections import Patience
 from satdaemon.archive.credentials import Credentials
 from satdaemon.archive.http import Answer, post
 from satdaemon.archive.json_answers import document
+from satdaemon.archive.names import HOSTS
 from satdaemon.archive.secrets import Secret, redacted
-from satdaemon.archive.tokens import EARTHDATA, EARTHDATA_HOSTS, FixedToken, Tokens
+from satdaemon.archive.tokens import EARTHDATA, FixedToken, Tokens
 from satdaemon.errors import ArchiveError, CredentialsError
 
 CDSE = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"
-CDSE_HOSTS = ("dataspace.copernicus.eu",)
 _MARGIN_S = 30.0
 """A token is renewed so long before it expires, or after nine tenths of its life."""
 _DAY_S = 86400.0
@@ -80,7 +80,7 @@ class PasswordGrant(LoginTokens):
         self,
         credentials: Credentials,
         url: str = CDSE,
-        hosts: tuple[str, ...] = CDSE_HOSTS,
+        hosts: tuple[str, ...] = HOSTS["cdse"],
         *,
         client_id: str = "cdse-public",
         patience: Patience | None = None,
@@ -127,7 +127,7 @@ class EarthdataLogin(LoginTokens):
         self,
         credentials: Credentials,
         url: str = f"{EARTHDATA}/api/users/find_or_create_token",
-        hosts: tuple[str, ...] = EARTHDATA_HOSTS,
+        hosts: tuple[str, ...] = HOSTS["asf"],
         *,
         patience: Patience | None = None,
     ) -> None:

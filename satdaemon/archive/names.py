@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 LOCAL = "local"
-_HOSTS = {
-    "asf.alaska.edu": "asf",
-    "earthdata.nasa.gov": "asf",
-    "dataspace.copernicus.eu": "cdse",
-}
+HOSTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"asf": ("asf.alaska.edu", "earthdata.nasa.gov"), "cdse": ("dataspace.copernicus.eu",)}
+)
+"""An archive's hosts, and all below them: its token is shown to no other."""
 
 
 def archive_of(url: str | None) -> str:
@@ -18,4 +19,4 @@ def archive_of(url: str | None) -> str:
     if parts.scheme in ("", "file") or not parts.hostname:
         return LOCAL
     host = parts.hostname
-    return next((name for end, name in _HOSTS.items() if host == end or host.endswith(f".{end}")), host)
+    return next((name for name, ends in HOSTS.items() for end in ends if host == end or host.endswith(f".{end}")), host)

@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 
 from satdaemon.archive.credentials import Credentials
 from satdaemon.archive.http import Bearer
+from satdaemon.archive.names import HOSTS
 from satdaemon.archive.secrets import Secret, redacted
 from satdaemon.errors import CredentialsError
 
 EARTHDATA = "https://urs.earthdata.nasa.gov"
-EARTHDATA_HOSTS = ("asf.alaska.edu", "earthdata.nasa.gov")
 
 
 class Tokens(ABC):
@@ -68,7 +68,7 @@ class Tokens(ABC):
 class FixedToken(Tokens):
     """A token that somebody has made by hand, as Earthdata's that live for 60 days."""
 
-    def __init__(self, credentials: Credentials, hosts: tuple[str, ...] = EARTHDATA_HOSTS) -> None:
+    def __init__(self, credentials: Credentials, hosts: tuple[str, ...] = HOSTS["asf"]) -> None:
         super().__init__(credentials, hosts)
         if credentials.token is None:
             raise CredentialsError(f"{credentials.archive}: expected a token from {credentials.source}, got a login")

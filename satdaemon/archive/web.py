@@ -7,8 +7,6 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from satdaemon.archive.answers import retry_after_s
 from satdaemon.errors import ArchiveError, ConfigError, RequestError
 
 MOST_BYTES = 64 << 20
@@ -123,7 +122,7 @@ class Asker:
             return
         got = f"HTTP {status}"
         if status == 429 or status >= 500:
-            raise _Passing(got, _retry_after_s(response.headers.get("Retry-After")))
+            raise _Passing(got, retry_after_s(response.headers.get("Retry-After")))
         if status in (400, 413, 414):
             raise RequestError(self._said(f"{got}: {_reason(content)}; change what is asked for"))
         raise ArchiveError(self._said(f"{got}; is the address right, and may this machine ask it?"))
@@ -152,20 +151,6 @@ def _tls() -> ssl.SSLContext:
 
 def _form_type(data: httpx.QueryParams | None) -> dict[str, str]:
     return {} if data is None else {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-def _retry_after_s(text: str | None) -> float | None:
-    """Seconds, from a number or a date; None where neither."""
-    if text is None:
-        return None
-    try:
-        return max(float(text), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return None
 
 
 def _reason(content: bytes) -> str:

@@ -13,24 +13,20 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, urlencode
 
 from satdaemon.simulator.archives import cmr
 from satdaemon.simulator.archives.faults import Faults
 from satdaemon.simulator.archives.files import file_answer
-from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect, refusal
-from satdaemon.simulator.archives.server import Loopback
+from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect
 from satdaemon.simulator.archives.shelf import Shelf
-from satdaemon.simulator.archives.tally import Tally
+from satdaemon.simulator.archives.stand_in import StandIn
 
 USERS = {"demo": "demo-password"}
 
 
-class AsfStandIn:
-    """Runs while it is held (`with`). `base` is at once the address of search, login and products."""
+class AsfStandIn(StandIn):
+    """`base` is at once the address of search, login and products."""
 
     def __init__(
         self,
@@ -43,26 +39,13 @@ class AsfStandIn:
         duplicates: bool = False,
         port: int = 0,
     ) -> None:
-        self.shelf = shelf
-        self.faults = faults or Faults()
+        super().__init__(shelf, faults, duplicates, port)
         self.users = dict(users)
-        self.token_s, self.signed_s, self.duplicates = token_s, signed_s, duplicates
-        self.tally = Tally()
+        self.token_s, self.signed_s = token_s, signed_s
         self._key = secrets.token_bytes(32)
         self._tokens: dict[str, float] = {}
         self._cookies: set[str] = set()
-        self._main = Loopback(self._answer, self.tally, port=port)
-        self._store = Loopback(self._stored, self.tally)
-        self._stack = ExitStack()
-        self.base, self.store_base = self._main.base, self._store.base
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self._main)
-        self._stack.enter_context(self._store)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
+        self.store_base = self._store.base
 
     def issue_token(self) -> str:
         """A token that is good for `token_s`."""
@@ -91,15 +74,13 @@ class AsfStandIn:
 
     def _search(self, call: Call) -> Answer:
         self.tally.add("search")
-        trouble = self.faults.next("search")
-        if trouble is not None and (refused := refusal(trouble)) is not None:
+        if (refused := self._refused("search")) is not None:
             return refused
         return cmr.search_answer(call, self.shelf.items(searching=True), self.base, self.duplicates)
 
     def _token(self, call: Call) -> Answer:
         self.tally.add("token")
-        trouble = self.faults.next("token")
-        if trouble is not None and (refused := refusal(trouble)) is not None:
+        if (refused := self._refused("token")) is not None:
             return refused
         if not self._knows(call):
             return as_json({"error": "invalid_credentials", "error_description": "Invalid user credentials"}, 401)
@@ -133,8 +114,7 @@ class AsfStandIn:
 
     def _product(self, call: Call, name: str) -> Answer:
         self.tally.add("download", name)
-        trouble = self.faults.next(f"download/{name}")
-        if trouble is not None and (refused := refusal(trouble)) is not None:
+        if (refused := self._refused(f"download/{name}")) is not None:
             return refused
         cookies = [part.strip().partition("=") for part in call.headers.get("cookie", "").split(";")]
         if call.bearer is None and not any(key == "asf-urs" and value in self._cookies for key, _, value in cookies):

@@ -9,27 +9,23 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from satdaemon.simulator.archives import catalogue
 from satdaemon.simulator.archives.faults import Faults
 from satdaemon.simulator.archives.files import file_answer
-from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect, refusal
-from satdaemon.simulator.archives.server import Loopback
+from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect
 from satdaemon.simulator.archives.sessions import Sessions
 from satdaemon.simulator.archives.shelf import Item, Shelf
-from satdaemon.simulator.archives.tally import Tally
+from satdaemon.simulator.archives.stand_in import StandIn
 
 USERS = {"demo@example.org": "demo-password"}
 TOKEN_PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
 VALUE = re.compile(r"/odata/v1/Products\((?P<id>[0-9a-f-]{36})\)/\$value\Z")
 
 
-class CdseStandIn:
-    """Runs while it is held (`with`). `base` is the address of login and catalogue, `download_base` that of the zips."""
+class CdseStandIn(StandIn):
+    """`base` is the address of login and catalogue, `download_base` that of the zips."""
 
     def __init__(
         self,
@@ -44,32 +40,17 @@ class CdseStandIn:
         duplicates: bool = False,
         port: int = 0,
     ) -> None:
-        self.shelf = shelf
-        self.faults = faults or Faults()
-        self.tally = Tally()
+        super().__init__(shelf, faults, duplicates, port)
         self.sessions = Sessions(users, token_s, refresh_s, sessions, self.tally)
-        self.transfers, self.duplicates = transfers, duplicates
+        self.transfers = transfers
         self._ids: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._main = Loopback(self._answer, self.tally, port=port)
-        self._store = Loopback(self._stored, self.tally)
-        self._stack = ExitStack()
-        self.base, self.download_base = self._main.base, self._store.base
+        self.download_base = self._store.base
         self.token_url = f"{self.base}{TOKEN_PATH}"
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self._main)
-        self._stack.enter_context(self._store)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
 
     def _answer(self, call: Call) -> Answer:
         if call.path == TOKEN_PATH and call.method == "POST":
-            trouble = self.faults.next("token")
-            refused = None if trouble is None else refusal(trouble)
-            return refused or self.sessions.answer(dict(call.form))
+            return self._refused("token") or self.sessions.answer(dict(call.form))
         if call.path == catalogue.PATH:
             return self._search(call)
         if (match := VALUE.match(call.path)) is not None:
@@ -80,8 +61,7 @@ class CdseStandIn:
 
     def _search(self, call: Call) -> Answer:
         self.tally.add("search")
-        trouble = self.faults.next("search")
-        if trouble is not None and (refused := refusal(trouble)) is not None:
+        if (refused := self._refused("search")) is not None:
             return refused
         return catalogue.page_answer(call, self.shelf.items(searching=True), self.base, self.duplicates)
 
