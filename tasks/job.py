@@ -68,7 +68,7 @@ def run(job: Job) -> Any:
     try:
         state = grants.wait(job.id, cluster.stop)
         if state.status != "granted":
-            return Cancelled(name="TakenBack", message=f"{job.title}: taken off the queue: {state.reason or 'no reason given'}")
+            return _ended_meanwhile(grants, job, state)
         summary = _on_cluster(job, state, grants, cluster)
     except Stopped:
         return Cancelled(message="the flow run was ended; the job is pending again")
@@ -77,6 +77,18 @@ def run(job: Job) -> Any:
     finally:
         grants.nudge()
     return _shown(job, summary)
+
+
+def _ended_meanwhile(grants: Grants, job: Job, state: jobs.JobState) -> Any:
+    """The end of a task whose job needs no machine any more: it may have ended while its report was lost on the way."""
+    if state.status == "failed":
+        raise JobFailed(f"{job.title}: {state.reason}")
+    finish = jobs.finish_of(grants.database, job.id) if state.status == "gone" else None
+    if finish is not None:
+        took = "" if finish.wall_s is None else f" in {finish.wall_s:.1f} s"
+        by = f"attempt {finish.attempt} on {finish.machine}, whose report was lost"
+        return Completed(message=f"{job.title}: done{took} by {by}")
+    return Cancelled(name="TakenBack", message=f"{job.title}: taken off the queue: {state.reason or 'no reason given'}")
 
 
 def _on_cluster(job: Job, state: jobs.JobState, grants: Grants, cluster: ClusterTaskRunner) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
@@ -25,12 +26,12 @@ from prefect.states import Failed
 
 from deployments.services import free_port
 from satdaemon.db import Database, PendingJob, jobs, runs
-from satdaemon.domain import Failure, Job, Usage
+from satdaemon.domain import Failure, Job, StageResult, Usage
 from satdaemon.errors import Disposition
 from satdaemon.status import Stage
 from tasks.cluster import ClusterTaskRunner, _is_of_a_cancelled_wait, current_cluster
 from tasks.grants import Grants
-from tasks.job import JobAgain, JobFailed, _ProgressBar, _shown, is_again, run_name
+from tasks.job import JobAgain, JobFailed, _ended_meanwhile, _ProgressBar, _shown, is_again, run_name
 from tasks.stages import TASKS
 from tasks.stop import Stopped, Withdrawn
 
@@ -160,6 +161,23 @@ def test_an_attempt_that_lost_its_lease_is_not_waited_for(
     assert jobs.fail(database, job.id, state.attempt, lost, Usage()).kind == "retry"
     assert not is_taken(), "its result may be on its way"
     until(is_taken, 10.0)
+
+
+def test_a_job_that_ended_while_its_report_was_lost_is_shown_as_it_ended(database: Database, grants: Grants) -> None:
+    good, bad = jobs.pending_of_frame(database, FRAME, 2)
+    for job in (good, bad):
+        attempt = grants.wait(job.id, threading.Event()).attempt
+        assert jobs.start(database, job.id, attempt, pid=1, host="h", log_path="l")
+    assert jobs.finish(database, good.id, 1, StageResult(files=()), Usage(wall_s=2.0), None)
+    assert jobs.fail(database, bad.id, 1, Failure("ProgramFailed", "exit 4", "", Disposition.FAIL), Usage()).kind == "failed"
+    end = _ended_meanwhile(grants, good, grants.wait(good.id, threading.Event()))
+    assert end.type is StateType.COMPLETED and "done in 2.0 s by attempt 1 on m1" in end.message
+    with pytest.raises(JobFailed, match="ProgramFailed: exit 4"):
+        _ended_meanwhile(grants, bad, grants.wait(bad.id, threading.Event()))
+    unwanted = _ended_meanwhile(grants, good, jobs.JobState("pending", held=True, reason="not now"))
+    assert (unwanted.name, unwanted.type) == ("TakenBack", StateType.CANCELLED)
+    forgotten = dataclasses.replace(good, id=good.id + 1000)
+    assert _ended_meanwhile(grants, forgotten, grants.wait(forgotten.id, threading.Event())).name == "TakenBack"
 
 
 @pytest.mark.filterwarnings("ignore:Artifact creation outside of a flow")

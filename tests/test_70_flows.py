@@ -142,7 +142,7 @@ def test_a_frame_is_done_and_can_be_read_in_prefect(system: System) -> None:
     assert frame.each_once()
     tasks = frame.task_runs(run)
     assert min(task.name for task in tasks) == f"download {frame.id} 20230101"
-    assert {task.state_type for task in tasks} == {StateType.COMPLETED}
+    assert {task.state_type for task in tasks} == {StateType.COMPLETED}, [task.state for task in tasks]
     assert all(task.tags == [task.name.split()[0]] for task in tasks)
     again = frame.run()
     assert again.state_type is StateType.COMPLETED

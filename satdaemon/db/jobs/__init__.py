@@ -6,7 +6,7 @@ is fenced by (job_id, attempt).
 """
 
 from satdaemon.db.jobs.cancel import cancel, retry
-from satdaemon.db.jobs.ending import fail, finish
+from satdaemon.db.jobs.ending import Finish, fail, finish, finish_of
 from satdaemon.db.jobs.grant import Grant, grant_pass
 from satdaemon.db.jobs.lease import Orders, beat, orders, start
 from satdaemon.db.jobs.moves import Outcome
@@ -14,6 +14,7 @@ from satdaemon.db.jobs.queue import JobState, first, frames_to_start, pending_of
 from satdaemon.db.jobs.rescue import rescue
 
 __all__ = [
+    "Finish",
     "Grant",
     "JobState",
     "Orders",
@@ -22,6 +23,7 @@ __all__ = [
     "cancel",
     "fail",
     "finish",
+    "finish_of",
     "first",
     "frames_to_start",
     "grant_pass",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,6 +87,24 @@ def fail(db: Store, job_id: int, attempt: int, failure: Failure, usage: Usage) -
         return blame.end(db, session, job, failure, usage)
 
     return db.write(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """By which attempt a job was finished."""
+
+    attempt: int
+    machine: str | None
+    wall_s: float | None
+    """Seconds."""
+
+
+def finish_of(db: Store, job_id: int) -> Finish | None:
+    """How a job was finished; None where it was not, or is forgotten by age."""
+    columns = (JobEvent.attempt, JobEvent.machine, JobEvent.wall_s)
+    with db.read_scope() as session:
+        found = session.execute(select(*columns).where(JobEvent.job_id == job_id, JobEvent.event == FINISHED)).first()
+    return None if found is None else Finish(found.attempt or 0, found.machine, found.wall_s)
 
 
 def _finished_before(session: Session, job_id: int, attempt: int) -> bool:
