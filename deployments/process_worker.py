@@ -10,15 +10,17 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
-from prefect.workers.process import ProcessWorker
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from deployments.flow_run import SERVER
 from deployments.nudging import nudge
@@ -29,8 +31,19 @@ from satdaemon.machines.patience import wait_for
 from satdaemon.machines.supervisor import Service, Supervisor
 from satdaemon.runner.launch import ONE_THREAD
 
+COMMAND = f"{shlex.quote(sys.executable)} -m deployments.flow_run"
+"""A fork of what is kept loaded here; it ends with the process worker, however that one ends."""
 FLOWS_GRACE_S = 12.0
 _AGAIN_S = 5.0
+
+
+class FlowRunProcess(ProcessJobConfiguration):
+    """How a flow run is started, where neither its deployment nor the work pool has a command of its own."""
+
+    def prepare_for_flow_run(self, *args: Any, **more: Any) -> None:
+        """See Prefect's."""
+        self.command = self.command or COMMAND
+        super().prepare_for_flow_run(*args, **more)
 
 
 @contextlib.contextmanager
@@ -74,6 +87,7 @@ async def poll(settings: Settings, kept: Supervisor, stop: asyncio.Event) -> Non
         limit=settings.parameters.flow_concurrency + slots.SPARE,
         prefetch_seconds=5,
     )
+    worker.job_configuration = FlowRunProcess
     polling = asyncio.create_task(worker.start())
     beside = [asyncio.create_task(nudge(settings)), asyncio.create_task(keep(kept))]
     stopping = asyncio.create_task(stop.wait())

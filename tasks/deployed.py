@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient
 
 from satdaemon.config import Settings
@@ -57,7 +58,7 @@ class Difference:
         self._left: list[Wanted] = []
         for one in wanted:
             there = self._have.get((one.flow, one.name))
-            if there is not None and not _differs(there, one):
+            if there is not None and not _what_differs(there, one):
                 self.step.unchanged.append(one.title)
                 continue
             (self.step.made if there is None else self.step.changed).append(one.title)
@@ -91,10 +92,29 @@ class Difference:
         return {name: UUID(one["id"]) for (flow, name), one in self._have.items() if flow == FRAME_FLOW}
 
     def _put(self, one: Wanted) -> None:
-        """Make a deployment, or give one of the name its other values."""
+        """Make a deployment, or give one of the name its other values; a switch alone is thrown by a cheaper request."""
+        there = self._have.get((one.flow, one.name))
+        if there is not None and _what_differs(there, one) == ["paused"] and self._switch(there, one.body["paused"]):
+            return
         body = {"flow_id": self._flows[one.flow], "name": one.name, **one.body}
         answer = self._client.request("POST", "/deployments/", json=body)
         self._have[one.flow, one.name] = answer.json()
+
+
+    def _switch(self, there: dict[str, Any], paused: bool) -> bool:
+        """Pause or resume a deployment; False where it is not there any more."""
+        ids = {"id": there["id"]}
+        try:
+            if paused:
+                self._client.request("POST", "/deployments/{id}/pause_deployment", path_params=ids)
+            else:
+                self._client.request("POST", "/deployments/{id}/resume_deployment", path_params=ids)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            return False
+        there["paused"] = paused
+        return True
 
 
 class FrameDeployments:
@@ -171,7 +191,9 @@ def _read(client: SyncPrefectClient, flows: Sequence[str], names: Sequence[str] 
                 break
 
 
-def _differs(there: dict[str, Any], wanted: Wanted) -> bool:
+def _what_differs(there: dict[str, Any], wanted: Wanted) -> list[str]:
+    """The fields whose values on the server are not the wanted ones."""
+    differ = []
     for key, value in wanted.body.items():
         match key:
             case "concurrency_limit":
@@ -183,8 +205,8 @@ def _differs(there: dict[str, Any], wanted: Wanted) -> bool:
             case _:
                 found = there.get(key)
         if found != value:
-            return True
-    return False
+            differ.append(key)
+    return differ
 
 
 def _intervals(schedules: Sequence[dict[str, Any]]) -> list[tuple[Any, bool]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,8 +23,6 @@ _ENTRYPOINTS: Mapping[str, str] = MappingProxyType(
 _PARAMETERS: Mapping[str, str] = MappingProxyType(
     {"frame_id": "The frame.", "config": "Path of satdaemon.cfg on the host of the flow run."}
 )
-# A fork of what the process worker keeps loaded; it ends with the process worker, however that one ends.
-_COMMAND = f"{shlex.quote(sys.executable)} -m deployments.flow_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,8 @@ def _wanted(settings: Settings, flow: str, name: str, *, parameters: dict[str, A
         "parameters": parameters,
         "parameter_openapi_schema": {"type": "object", "title": "Parameters", "properties": properties},
         "enforce_parameter_schema": False,
-        "job_variables": {"command": _COMMAND},
+        # How a flow run is started is the process worker's business; and Prefect takes as long to check one as for the rest.
+        "job_variables": {},
         **more,
     }
     return Wanted(flow, name, MappingProxyType(body))

@@ -32,10 +32,11 @@ from flows.watch import watch
 from satdaemon.config import NotifySettings, load
 from satdaemon.control import SatDaemonController
 from satdaemon.db import Database, JobEvent, PendingJob, RunningJob, init_database, messages, parts, planning, runs
+from satdaemon.db.frame_switches import frame_switches
 from satdaemon.db.holder import this_process
 from satdaemon.errors import ConfigError, RequestError
 from tasks import starting
-from tasks.deployed import deploy_frames, deploy_services
+from tasks.deployed import Difference, deploy_frames, deploy_services
 from tasks.dispatch import plan_and_dispatch
 from tasks.prefect_api import (
     FRAME_FLOW,
@@ -47,6 +48,7 @@ from tasks.prefect_api import (
     prefect_client,
 )
 from tasks.starting import start
+from tasks.wanted import frame_deployments
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -134,6 +136,18 @@ def test_deploy_writes_what_differs_and_nothing_else(tmp_path: Path, prefect_por
         assert (step.changed, step.made, len(step.unchanged)) == (both, [], 3)
         assert client.read_deployment_by_name(both[0]).paused
         assert client.read_deployment_by_name(both[1]).tags == ["frame", "track 132A"]
+        control.set_frame_full_proc("132A_ONE", True)
+        client.update_deployment(ids["132A_TWO"], DeploymentUpdate(job_variables={"command": "by hand"}))
+        assert deploy(client, database, schedules=False).changed == both
+        assert not client.read_deployment_by_name(both[0]).paused
+        assert client.read_deployment_by_name(both[1]).job_variables == {}
+
+        control.set_frame_full_proc("132A_ONE", False)
+        difference = Difference(client, settings, frame_deployments(settings, frame_switches(database)))
+        assert difference.step.changed == both[:1]
+        client.delete_deployment(ids["132A_ONE"])
+        difference.write()
+        assert client.read_deployment_by_name(both[0]).paused, "removed meanwhile: made again"
         control.retire_frame("132A_TWO")
         assert deploy(client, database, ["132A_TWO"], dry_run=True).removed == both[1:]
         assert deploy(client, database, schedules=False).removed == both[1:]

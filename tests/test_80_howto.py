@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,9 @@ def test_the_walk_through_the_database_runs_as_it_stands(killed_demo: KilledDemo
         environment = {**os.environ, "PATH": path, "SATDAEMON_CONFIG": config, "POSTGRES": url, "COLUMNS": "160"}
         for language, text in found:
             command = ["bash", "-euo", "pipefail", "-c", text] if language == "bash" else [sys.executable, "-c", text]
+            began = time.monotonic()
             done = subprocess.run(
                 command, cwd=killed_demo.out.parent, env=environment, capture_output=True, text=True, timeout=600, check=False
             )
+            print(f"{time.monotonic() - began:6.1f} s  {text.strip().splitlines()[0]}")
             assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
