@@ -65,7 +65,8 @@ def writing(target: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise TransientError(f"{target}: no space left on its disk ({error}); free some, or enlarge the disk") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise ConfigError(f"{target.parent}: expected a directory that can be written (data_path), got: {error}") from error
+            where = f"{target.parent}: expected a directory that can be written"
+            raise ConfigError(f"{where} (data_path, orbit_path), got: {error}") from error
         raise TransientError(f"{target}: cannot be written: {error}") from error
 
 

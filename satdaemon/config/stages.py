@@ -12,6 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
 
+ORBIT_ARCHIVES = ("aws",)
+_ADDRESS = re.compile(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -113,9 +115,24 @@ class DownloadSettings(StageSettings):
         "copy", description="How a local archive's file gets to data_path: copied, or hard-linked where possible."
     )
     accept_resorb: bool = Field(True, description="Use a restituted orbit while the precise one does not exist.")
+    orbit_archives: CommaList = Field(
+        (),
+        description="Where orbits are fetched from that orbit_path lacks, in order: aws (a public bucket, no login); "
+        "NAME ADDRESS for a mirror. Empty: orbit_path alone.",
+    )
     orbit_retry_s: float = Field(
         3600.0, ge=1, le=86400, description="Seconds until a date that waits for an orbit is looked at again."
     )
+
+    @field_validator("orbit_archives")
+    @classmethod
+    def _orbit_archive_and_address(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            name, _, address = one.partition(" ")
+            if name not in ORBIT_ARCHIVES or (address.strip() and not _ADDRESS.match(address.strip())):
+                known = ", ".join(ORBIT_ARCHIVES)
+                raise ValueError(f"names among {known}, each with an http(s) address of a mirror or without one; got {name!r}")
+        return value
 
     @field_validator("archive_sessions")
     @classmethod

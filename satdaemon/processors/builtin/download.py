@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from satdaemon.archive import Archive, LocalArchive, OrbitChoice, orbits
+from satdaemon.archive import Archive, LocalArchive, OrbitChoice, orbit_fetch
+from satdaemon.archive.orbit_offers import archives_of
 from satdaemon.domain import Scene, StageInput, StageResult
 from satdaemon.errors import ConfigError, DataError, RequestError
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
@@ -30,7 +31,8 @@ class DownloadProcessor:
     def run(self, job: StageInput, report: Report) -> StageResult:
         """Fetch and verify every scene of the date, after making sure that it has an orbit.
 
-        Settings used: `archives`, `transfer`, `accept_resorb`, `orbit_retry_s`; places: `data`, `orbits`, `archive`.
+        Settings used: `archives`, `transfer`, `accept_resorb`, `orbit_archives`, `orbit_retry_s`; places: `data`, `orbits`,
+        `archive`.
 
         Raises
         ------
@@ -80,15 +82,16 @@ def _orbit(job: StageInput, report: Report) -> OrbitChoice:
     if len(platforms) != 1:
         found = ", ".join(sorted(platforms))
         raise DataError(f"{job.frame.id} {job.key}: expected the products of one satellite, got {found}; exclude those of one")
-    choice = orbits.choose(
+    choice = orbit_fetch.choose(
         _place(job, "orbits", "orbit_path"),
+        archives_of(job.settings.get("orbit_archives", ())),
         platforms.pop(),
         min(scene.start_utc for scene in job.scenes),
         max(scene.stop_utc for scene in job.scenes),
         accept_resorb=bool(job.settings.get("accept_resorb", True)),
         retry_after_s=float(job.settings.get("orbit_retry_s", 3600.0)),
     )
-    warnings = tuple(f"orbit file passed over: {note}" for note in choice.notes)
+    warnings = tuple(f"orbit: {note}" for note in choice.notes)
     for warning in warnings:
         report.warning(warning)
     return replace(choice, notes=warnings)
