@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from satdaemon.archive import transfer
-from satdaemon.archive.area import Area, Place
+from satdaemon.archive.area import Area
 from satdaemon.archive.base import Progress, no_progress
 from satdaemon.archive.local_catalogue import LocalCatalogue
 from satdaemon.archive.verify import algorithm_of, check_checksum, check_product, check_size, check_zip
@@ -27,8 +27,7 @@ class LocalArchive:
 
     def search(self, frame: Frame) -> list[Scene]:
         """Scenes of the frame's track and direction whose footprint meets the frame's (where known), as `LocalCatalogue` does."""
-        footprints = tuple(burst.footprint for burst in frame.bursts if len(burst.footprint) >= 3)
-        area = Area((Place(frame.id, footprints, frame.track, frame.orbit_direction),))
+        area = Area.of_frames([frame], bare=True)
         return [listed.scene for listed in LocalCatalogue(self.path).search(area).listed]
 
     def fetch(self, scene: Scene, target_dir: Path, progress: Progress = no_progress) -> Scene:
