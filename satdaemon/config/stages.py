@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from satdaemon.config.archives import ARCHIVES
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
 
@@ -100,7 +101,9 @@ class DownloadSettings(StageSettings):
     space_gb: float = Field(
         0.3, ge=0, le=1000, description="Disk space that a job writes, GB for each burst of its frame, until it is learned."
     )
-    archives: CommaList = Field(("local",), description="Archives in order of preference: local.")
+    archives: CommaList = Field(
+        ("local",), description="Archives in order of preference: local (archive_path), asf, cdse; see [ARCHIVES]."
+    )
     archive_sessions: CommaList = Field(
         (),
         description="Downloads at once from an archive, over all machines: NAME N, comma separated (local 8, cdse 4); "
@@ -132,6 +135,13 @@ class DownloadSettings(StageSettings):
             if name not in ORBIT_ARCHIVES or (address.strip() and not _ADDRESS.match(address.strip())):
                 known = ", ".join(ORBIT_ARCHIVES)
                 raise ValueError(f"names among {known}, each with an http(s) address of a mirror or without one; got {name!r}")
+        return value
+
+    @field_validator("archives")
+    @classmethod
+    def _are_archives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value) or not set(value) <= set(ARCHIVES):
+            raise ValueError(f"distinct names out of {', '.join(ARCHIVES)}; got {', '.join(value) or 'nothing'}")
         return value
 
     @field_validator("archive_sessions")

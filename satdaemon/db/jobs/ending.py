@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -56,6 +57,11 @@ def finish(
     """
     stands = out_dir if out_dir is not None else product if publish is None else None
     measured = products.measure(stands) if stands is not None and product is not None else None
+    arrived = None
+    if result.scenes:  # of a download: it alone reads products
+        from satdaemon.db import arrived as arrivals
+
+        arrived = arrivals.read_arrived(db, result)
     published: list[bool] = []
 
     def work(session: Session) -> bool:
@@ -66,6 +72,8 @@ def finish(
             publish()
             published.append(True)
         warnings = [*result.warnings, *_keep(db, session, job, result, usage, product, measured)]
+        if arrived is not None:
+            warnings += arrivals.enter_arrived(session, arrived)
         _row_done(session, job, result, warnings)
         session.execute(delete(FailedJob).where(*same_work(FailedJob, job)))
         of_job(session, FINISHED, job, message="; ".join(warnings) or None, usage=usage)
@@ -160,6 +168,8 @@ def _keep(
 def _files(session: Session, result: StageResult) -> None:
     for scene in result.scenes:
         values = {"size": scene.size, "checksum": scene.checksum, "state": ON_DISK, "reason": None}
+        if urlsplit(scene.url).scheme in ("http", "https"):
+            values["url"] = scene.url
         if scene.path is not None:
             values |= {"abspath": str(scene.path), "mtime_ns": scene.path.stat().st_mtime_ns if scene.path.exists() else None}
         session.execute(update(File).where(File.id == scene.id).values(**values))

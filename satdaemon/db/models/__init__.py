@@ -42,6 +42,7 @@ from satdaemon.db.models.rows import (
     stage_id,
     stage_of,
 )
+from satdaemon.db.models.sources import FileSource
 
 __all__ = [
     "LEDGER",
@@ -55,6 +56,7 @@ __all__ = [
     "FailedJob",
     "File",
     "FileOrbit",
+    "FileSource",
     "Frame",
     "FrameChange",
     "FrameRun",

@@ -21,6 +21,7 @@ from satdaemon.simulator.archives.stand_in import StandIn
 
 USERS = {"demo@example.org": "demo-password"}
 TOKEN_PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
+LOGOUT_PATH = TOKEN_PATH.removesuffix("/token") + "/logout"
 VALUE = re.compile(r"/odata/v1/Products\((?P<id>[0-9a-f-]{36})\)/\$value\Z")
 
 
@@ -51,6 +52,8 @@ class CdseStandIn(StandIn):
     def _answer(self, call: Call) -> Answer:
         if call.path == TOKEN_PATH and call.method == "POST":
             return self._refused("token") or self.sessions.answer(dict(call.form))
+        if call.path == LOGOUT_PATH and call.method == "POST":
+            return self.sessions.end(dict(call.form))
         if call.path == catalogue.PATH:
             return self._search(call)
         if (match := VALUE.match(call.path)) is not None:

@@ -44,6 +44,15 @@ class Sessions:
                 return self._refresh(form.get("refresh_token", ""), now)
         return as_json({"error": "unsupported_grant_type", "error_description": "Unsupported grant_type"}, 400)
 
+    def end(self, form: Mapping[str, str]) -> Answer:
+        """The answer of the logout endpoint: the session of that refresh token is over."""
+        self._tally.add("logout")
+        token = form.get("refresh_token", "")
+        with self._lock:
+            found = [session for session in self._sessions if session.refresh == token]
+            self._sessions = [session for session in self._sessions if session.refresh != token]
+        return Answer(204) if found else as_json({"error": "invalid_grant", "error_description": "Token is not active"}, 400)
+
     def user_of(self, token: str | None) -> str | None:
         """Whose token it is; None where it is not good, or not any more."""
         now = time.monotonic()
