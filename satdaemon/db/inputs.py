@@ -172,6 +172,8 @@ def _paths(db: Store, out_dir: Path) -> dict[str, Path]:
     paths = {"data": parameters.data_path, "orbits": parameters.orbit_path, "scratch": out_dir.parent / "scratch"}
     if parameters.dem is not None:
         paths["dem"] = parameters.dem
+    if parameters.geoid is not None:
+        paths["geoid"] = parameters.geoid
     if db.settings.download.archive_path is not None:
         paths["archive"] = db.settings.download.archive_path
     return paths
