@@ -12,7 +12,7 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any, NamedTuple, Self
 
-from satdaemon.errors import DiskFull, Disposition, NotReady, RequestError, SatDaemonError
+from satdaemon.errors import CredentialsError, DiskFull, Disposition, NotReady, RequestError, SatDaemonError
 from satdaemon.status import RowKind, Stage
 
 REPEAT_ORBITS = 175
@@ -352,7 +352,7 @@ class Failure:
             message=str(error) or type(error).__name__,
             traceback="".join(format_exception(error)),
             disposition=disposition,
-            retry_after_s=error.retry_after_s if isinstance(error, NotReady) else None,
+            retry_after_s=error.retry_after_s if isinstance(error, NotReady | CredentialsError) else None,
         )
 
 

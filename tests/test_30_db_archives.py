@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from archive_stand_ins import at_stand_ins
-from frames_made import add_orbit
+from frames_made import add_orbit, make_frame
 from simulated import index_of, small_archive, small_truth, zip_of
 
-from satdaemon.db import Database, File, FileSource, Frame, Ifg, inputs, jobs, runs
+from satdaemon.db import Database, File, FileSource, Frame, Ifg, Master, PendingJob, RunningJob, inputs, jobs, runs
 from satdaemon.db.arrived import enter_arrived, read_arrived
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.dates import days_of_frame
@@ -22,8 +23,8 @@ from satdaemon.db.models import files2bursts, frames2files
 from satdaemon.db.planning import plan
 from satdaemon.db.scene_rows import scene_of, sources_of
 from satdaemon.db.scenes import fill_files, search_archives
-from satdaemon.domain import StageInput, StageResult
-from satdaemon.errors import ArchiveError, ConfigError, DataError, RequestError
+from satdaemon.domain import Failure, StageInput, StageResult, Usage
+from satdaemon.errors import ArchiveError, ConfigError, CredentialsError, DataError, RequestError, Throttled
 from satdaemon.insar.safe import read_product
 from satdaemon.simulator.archives import AsfStandIn, CdseStandIn, Fault, Faults, Shelf, Trouble
 
@@ -240,3 +241,51 @@ def test_a_frame_without_footprints_is_asked_for_in_a_directory_alone(database: 
     (warning,) = report.warnings
     assert report.found > 5 and "cdse did not answer, others did" in warning and "load the burst map" in warning
     assert fill_files(database, FRAME, only=["local"]).added == 0, "the zips told the footprints"
+
+
+def remote_frame(db: Database, *, archive: str = "cdse", size: int = 2_000_000_000) -> None:
+    """Three dates that are to be had from an archive, and three that are on disk."""
+    download = db.settings.download.model_copy(
+        update={"archives": ("cdse", "asf"), "archive_sessions": ("cdse 1", "asf 5"), "disk": 5.0}
+    )
+    db.settings = db.settings.model_copy(update={"download": download})
+    days = make_frame(db, 6)
+    for day in days[:3]:
+        url = "https://datapool.asf.alaska.edu/SLC/SA/x.zip"
+        db.update(File, {"state": "remote", "url": url, "size": size}, date=day)
+        (file,) = db.query(File, date=day)
+        for name in ("asf", archive):
+            db.insert([FileSource(file_id=file.id, archive=name, url=f"https://{name}", last_seen_utc=file.start_utc)])
+
+
+def test_sessions_count_by_the_preferred_archive_and_space_by_known_sizes(database: Database) -> None:
+    remote_frame(database)
+    plan(database)
+    space = sorted(j.space_gb for j in database.query(PendingJob))
+    assert space[-3:] == [2.0, 2.0, 2.0] and space[:3] == [pytest.approx(database.settings.download.space_gb * 6)] * 3
+    jobs.grant_pass(database)
+    assert Counter(j.archive for j in database.query(RunningJob)) == {"cdse": 1, "local": 3}
+    assert all("1 downloads from cdse" in str(j.waits_for) for j in database.query(PendingJob))
+
+
+@pytest.mark.parametrize(
+    ("error", "least_s", "most_s"),
+    [(Throttled("busy", retry_after_s=1234.0), 1200, 1240), (CredentialsError("cdse: refused: correct them"), 880, 910)],
+)
+def test_what_an_archive_says_to_one_download_holds_for_the_others(
+    database: Database, error: Exception, least_s: float, most_s: float
+) -> None:
+    """No try is lost, the reason is on the rows, and none asks before it may."""
+    remote_frame(database)
+    plan(database)
+    jobs.grant_pass(database)
+    (live,) = (j for j in database.query(RunningJob) if j.archive == "cdse")
+    assert jobs.start(database, live.job_id, live.attempt, pid=1, host="x", log_path=None)
+    outcome = jobs.fail(database, live.job_id, live.attempt, Failure.from_exception(error), Usage(1, 1, 0.1))
+    assert outcome.kind == "waiting"
+    pending = {j.job_id: j for j in database.query(PendingJob)}
+    assert len(pending) == 3 and pending[live.job_id].tries == 0 and pending[live.job_id].reason == str(error)
+    assert all(least_s <= (j.not_before - datetime.now(UTC)).total_seconds() <= most_s for j in pending.values())
+    assert all(str(error) in str(j.reason) for j in pending.values()) and jobs.grant_pass(database) == []
+    (row,) = (row for row in database.query(Ifg) if row.id == live.row_id) if live.kind == "ifg" else database.query(Master)
+    assert str(error) in str(row.reason) and int(row.proc_status) == 0

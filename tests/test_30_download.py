@@ -143,8 +143,6 @@ def test_no_scenes_two_satellites_a_foreign_address(folder: Path) -> None:
         run(job(folder, (scenes[0], replace(scenes[0], platform="S1B"))))
     with pytest.raises(RequestError, match="got 'https://x/y'"):
         run(job(folder, (replace(scenes[0], url="https://x/y"),)))
-    with pytest.raises(ConfigError, match="archives: expected local, got moon"):
-        run(job(folder, archives=["moon"]))
     with pytest.raises(ConfigError, match="expected the place 'orbits'"):
         run(replace(job(folder), paths={"data": folder / "data"}))
     shutil.rmtree(folder / "archive")

@@ -15,6 +15,7 @@ from satdaemon.domain import Resources
 
 ORBIT_ARCHIVES = ("aws",)
 _ADDRESS = re.compile(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?\Z")
+_RATE = re.compile(r"\d+(?:\.\d+)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -109,6 +110,11 @@ class DownloadSettings(StageSettings):
         description="Downloads at once from an archive, over all machines: NAME N, comma separated (local 8, cdse 4); "
         "one that is not named has no limit.",
     )
+    archive_bandwidth: CommaList = Field(
+        (),
+        description="Most that all downloads from an archive take together, over all machines: NAME MB_A_SECOND, comma separated "
+        "(cdse 40); each takes its share of archive_sessions, which has to name the archive too.",
+    )
     archive_path: OptionalPath = Field(
         None,
         description="Directory of the local archive, with product zips in any depth.",
@@ -153,10 +159,40 @@ class DownloadSettings(StageSettings):
                 raise ValueError(f"the name of an archive and a number above 0, such as `cdse 4`; got {one!r}")
         return value
 
+    @field_validator("archive_bandwidth")
+    @classmethod
+    def _name_and_rate(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            name, _, number = one.rpartition(" ")
+            if name.strip() not in ARCHIVES[1:] or not _RATE.fullmatch(number) or float(number) <= 0:
+                raise ValueError(f"{' or '.join(ARCHIVES[1:])} and MB a second above 0, such as `cdse 40`; got {one!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _shares_known(self) -> Self:
+        unknown = [name for name, _ in _pairs(self.archive_bandwidth) if name not in self.sessions]
+        if unknown:
+            raise ValueError(f"archive_sessions: expected a number for {unknown[0]} too, by which archive_bandwidth is shared")
+        return self
+
+    @property
+    def is_far(self) -> bool:
+        """True where products may come over HTTP."""
+        return any(name != ARCHIVES[0] for name in self.archives)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Bytes a second that one download may take, by archive, where that is limited."""
+        return {name: 1e6 * float(rate) / self.sessions[name] for name, rate in _pairs(self.archive_bandwidth)}
+
     @property
     def sessions(self) -> dict[str, int]:
         """Downloads at once by archive, where that is limited."""
-        return {name.strip(): int(number) for name, _, number in (one.rpartition(" ") for one in self.archive_sessions)}
+        return {name: int(number) for name, number in _pairs(self.archive_sessions)}
+
+
+def _pairs(value: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(name.strip(), number) for name, _, number in (one.rpartition(" ") for one in value)]
 
 
 class SlcSettings(StageSettings):

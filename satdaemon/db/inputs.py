@@ -47,6 +47,8 @@ def stage_input(db: Store, job_id: int, attempt: int, out_dir: Path) -> StageInp
         scenes = _scenes(db, session, job)
         value = frame_of(session, job.frame_id)
         settings = stage_settings(db.settings, frame, job.stage, network)
+        if job.stage is Stage.DOWNLOAD:
+            settings["sites"] = db.settings.archives.model_dump(mode="json")
         row.newest_input = session.scalar(select(func.max(Product.id)).where(Product.frame_id == job.frame_id)) or 0
         row.inputs = _kept(db, job, settings, scenes, prints, value, master_date)
         return StageInput(
