@@ -52,19 +52,22 @@ class Query:
     start_utc: datetime | None
     stop_utc: datetime | None
     since_utc: datetime | None
+    until_utc: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Area:
     """A request: the scenes that show one of the places; all of the world where there is none.
 
-    `start_utc`, `stop_utc`: sensed within. `since_utc`: put into the archive after; reissued products are.
+    `start_utc`, `stop_utc`: sensed within. `since_utc`, `until_utc`: put into the archive after, and before; reissued
+    products are.
     """
 
     places: tuple[Place, ...] = ()
     start_utc: datetime | None = None
     stop_utc: datetime | None = None
     since_utc: datetime | None = None
+    until_utc: datetime | None = None
 
     @classmethod
     def of_frames(cls, frames: Iterable[Frame], *, bare: bool = False, **times: datetime | None) -> Self:
@@ -126,6 +129,7 @@ class Area:
             self.start_utc,
             self.stop_utc,
             self.since_utc,
+            self.until_utc,
         )
 
     def _is_short(self) -> bool:

@@ -121,6 +121,8 @@ def filter_of(query: Query) -> str:
         terms.append(f"ContentDate/Start le {_z(query.stop_utc)}")
     if query.since_utc is not None:
         terms.append(f"PublicationDate ge {_z(query.since_utc)}")
+    if query.until_utc is not None:
+        terms.append(f"PublicationDate lt {_z(query.until_utc)}")
     return " and ".join(terms)
 
 

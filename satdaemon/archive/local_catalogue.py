@@ -80,6 +80,8 @@ def _look(path: Path, tracks: set[int] | None, area: Area) -> _Zip | None:
         put_utc = datetime.fromtimestamp(max(about.st_mtime, about.st_ctime), UTC)
         if area.since_utc is not None and put_utc < area.since_utc:
             return None
+        if area.until_utc is not None and put_utc >= area.until_utc:
+            return None
         look = quick_look(path)
     return None if look is None else _Zip(named, look, put_utc)
 

@@ -123,6 +123,15 @@ class DownloadSettings(StageSettings):
     transfer: Literal["copy", "link"] = Field(
         "copy", description="How a local archive's file gets to data_path: copied, or hard-linked where possible."
     )
+    search_interval_h: float = Field(
+        6.0, ge=0, le=720, description="Hours between two searches of the archives for new scenes of all frames; 0: never."
+    )
+    search_overlap_h: float = Field(
+        12.0, ge=0, le=720, description="So many hours before the last answer each search begins, by time of publication."
+    )
+    search_whole_days: float = Field(
+        120.0, ge=1, le=3650, description="Each frame's whole history is searched once in so many days; a new frame's at once."
+    )
     accept_resorb: bool = Field(True, description="Use a restituted orbit while the precise one does not exist.")
     orbit_archives: CommaList = Field(
         (),

@@ -42,11 +42,12 @@ from satdaemon.db.models.rows import (
     stage_id,
     stage_of,
 )
-from satdaemon.db.models.sources import FileSource
+from satdaemon.db.models.sources import ArchiveLook, FileSource
 
 __all__ = [
     "LEDGER",
     "MODEL_OF",
+    "ArchiveLook",
     "Base",
     "Burst",
     "Condition",

@@ -205,6 +205,7 @@ class Frame(Base):
     files_changed_utc: Mapped[datetime | None] = mapped_column(
         UtcDateTime, comment="When a file of the frame was added or changed."
     )
+    searched_utc: Mapped[Time] = mapped_column(comment="When the archives were last searched for its whole history.")
     procdates_utc: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="When update_procdates last looked at them.")
     retired_utc: Mapped[Time]
     created_utc: Mapped[Created]
