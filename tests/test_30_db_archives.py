@@ -15,7 +15,7 @@ from frames_made import add_orbit, make_frame
 from simulated import index_of, small_archive, small_truth, zip_of
 
 from satdaemon.db import Database, File, FileSource, Frame, Ifg, Master, PendingJob, RunningJob, inputs, jobs, runs
-from satdaemon.db.arrived import enter_arrived, read_arrived
+from satdaemon.db.arrived import read_arrived, take
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.dates import days_of_frame
 from satdaemon.db.frames import frame_of
@@ -23,7 +23,7 @@ from satdaemon.db.models import files2bursts, frames2files
 from satdaemon.db.planning import plan
 from satdaemon.db.scene_rows import scene_of, sources_of
 from satdaemon.db.scenes import fill_files, search_archives
-from satdaemon.domain import Failure, StageInput, StageResult, Usage
+from satdaemon.domain import Failure, StageInput, Usage
 from satdaemon.errors import ArchiveError, ConfigError, CredentialsError, DataError, RequestError, Throttled
 from satdaemon.insar.safe import read_product
 from satdaemon.simulator.archives import AsfStandIn, CdseStandIn, Fault, Faults, Shelf, Trouble
@@ -220,12 +220,10 @@ def test_a_job_carries_the_sources_of_its_scenes_and_what_arrives_is_read(
         burst = next(iter(set(next(iter(ties(database).values()))) - set(ties(database)[name])))
         session.execute(files2bursts.insert().values(file_id=name, burst_id=burst))
     scene = scene_of(database.query(File, id=name)[0])
-    result = StageResult((), scenes=(replace(scene, path=zip_of(missing)),))
-    arrived = read_arrived(database, result)
-    with database.session_scope() as session:
-        assert enter_arrived(session, arrived) == []
+    here = [replace(scene, path=zip_of(missing))]
+    assert take(database, here) == [] and database.query(File, id=name)[0].state == "on_disk"
     assert burst not in ties(database)[name] and len(ties(database)[name]) == len(read_product(zip_of(missing)).bursts)
-    assert read_arrived(database, result).products == [], "it is opened once"
+    assert read_arrived(database, here).products == [], "it is opened once"
     assert database.query(Ifg, frame_id=frame)
 
 

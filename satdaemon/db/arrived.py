@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.file_orbits import record_problem
@@ -15,7 +17,7 @@ from satdaemon.db.files.rows import note_frames
 from satdaemon.db.models import File, FileOrbit, files2bursts, frames2bursts, frames2files
 from satdaemon.db.models.catalogue import ON_DISK
 from satdaemon.db.store import Store
-from satdaemon.domain import StageResult
+from satdaemon.domain import Scene
 from satdaemon.errors import DataError
 from satdaemon.insar.safe import SafeProduct, read_product
 
@@ -28,10 +30,32 @@ class Arrived:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def read_arrived(db: Store, result: StageResult) -> Arrived:
-    """Open the products of a download that the database knows from an archive alone. Not within a transaction."""
+def take(db: Store, scenes: Sequence[Scene]) -> list[str]:
+    """Products that were fetched into data_path become files on our disk; returns warnings."""
+    arrived = read_arrived(db, scenes)
+
+    def work(session: Session) -> list[str]:
+        put_on_disk(session, scenes)
+        return enter_arrived(session, arrived)
+
+    return db.write(work)
+
+
+def put_on_disk(session: Session, scenes: Sequence[Scene]) -> None:
+    """The rows of fetched products say where they stand, and which archive's they are."""
+    for scene in scenes:
+        values: dict[str, Any] = {"size": scene.size, "checksum": scene.checksum, "state": ON_DISK, "reason": None}
+        if urlsplit(scene.url).scheme in ("http", "https"):
+            values["url"] = scene.url
+        if scene.path is not None:
+            values |= {"abspath": str(scene.path), "mtime_ns": scene.path.stat().st_mtime_ns if scene.path.exists() else None}
+        session.execute(update(File).where(File.id == scene.id).values(**values))
+
+
+def read_arrived(db: Store, scenes: Sequence[Scene]) -> Arrived:
+    """Open fetched products that the database knows from an archive alone. Not within a transaction."""
     found = Arrived()
-    places: Mapping[str, Path] = {s.id: s.path for s in result.scenes if s.path is not None and s.path.exists()}
+    places: Mapping[str, Path] = {s.id: s.path for s in scenes if s.path is not None and s.path.exists()}
     if not places:
         return found
     with db.read_scope() as session:

@@ -11,11 +11,15 @@ from satdaemon.archive.found import Catalogue, Found
 from satdaemon.archive.names import LOCAL
 from satdaemon.archive.secrets import redacted
 from satdaemon.db.frames import frame_of
-from satdaemon.db.listed import Reader, enter_listed
+from satdaemon.db.listed import Entered, Reader, enter_listed
 from satdaemon.db.store import Store
+from satdaemon.db.within import undone
 from satdaemon.domain import Frame
 from satdaemon.errors import ArchiveError, RequestError, SatDaemonError
 from satdaemon.insar.safe import read_product
+
+TOGETHER = 20
+"""Frames of one question: their scenes are thousands, which is as much as an archive pages through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +84,21 @@ def fill_files(
     only: Sequence[str] = (),
     catalogues: Sequence[Catalogue] | None = None,
     read: Reader = read_product,
+    dry_run: bool = False,
 ) -> FilesReport:
     """Enter every scene that the archives have of frames, with its bursts; those known and unchanged are not read again.
 
-    A scene that cannot be read is entered as bad with the reason, so that its date shows up and says why.
+    A scene that cannot be read is entered as bad with the reason, so that its date shows up and says why. With `dry_run` all
+    is done and undone.
     """
     searched = search_archives(db, frame_ids, only=only, catalogues=catalogues)
     listed = {name: found.listed for name, found in searched.found.items()}
     one = frame_ids[0] if len(frame_ids) == 1 else None
-    entered = enter_listed(db, listed, who="fill_files_table", read=read, frame_id=one)
+
+    def work(store: Store) -> Entered:
+        return enter_listed(store, listed, who="fill_files_table", read=read, frame_id=one)
+
+    entered = undone(db, work) if dry_run else work(db)
     return FilesReport(
         frame_ids,
         entered.found,
@@ -98,6 +108,16 @@ def fill_files(
         (*searched.warnings, *entered.warnings),
         {name: len(some) for name, some in listed.items()},
     )
+
+
+def together(db: Store, frame_ids: Sequence[str]) -> list[tuple[str, ...]]:
+    """Frames that are searched for in one go: those of a track and direction, at most so many."""
+    with db.read_scope() as session:
+        frames = [frame_of(session, frame_id) for frame_id in frame_ids]
+    groups: dict[tuple[int, str], list[str]] = {}
+    for frame in frames:
+        groups.setdefault((frame.track, frame.orbit_direction), []).append(frame.id)
+    return [tuple(ids[k : k + TOGETHER]) for _, ids in sorted(groups.items()) for k in range(0, len(ids), TOGETHER)]
 
 
 def _area(frames: Sequence[Frame], catalogue: Catalogue) -> Area:

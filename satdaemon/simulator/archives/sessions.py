@@ -30,6 +30,8 @@ class Sessions:
         self._tally = tally
         self._lock = threading.Lock()
         self._sessions: list[_Session] = []
+        self.issued: list[str] = []
+        """Every token that was given."""
 
     def answer(self, form: Mapping[str, str]) -> Answer:
         """The answer of the token endpoint to the password and refresh grants."""
@@ -94,6 +96,7 @@ class Sessions:
 
     def _renewed(self, session: _Session, now: float) -> Answer:
         session.access, session.refresh = (f"eyJhbGciOiJSUzI1NiIs.{secrets.token_urlsafe(24)}" for _ in range(2))
+        self.issued += [session.access, session.refresh]
         session.access_until = now + self.token_s
         session.refresh_until = session.refresh_until or now + self.refresh_s
         return as_json(
