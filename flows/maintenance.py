@@ -16,7 +16,7 @@ from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
 from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, history, jobs, messages, points, precise_orbits, space
+from satdaemon.db import Database, RunningJob, history, jobs, latency, messages, points, precise_orbits, space
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.domain import first_lines
@@ -39,6 +39,7 @@ def maintenance(config: str | None = None) -> State[Any]:
     parameters = database.settings.parameters
     rescued = jobs.rescue(database)
     live = {f"{job.job_id}-{job.attempt}" for job in database.query(RunningJob)}
+    latency.keep(database)
     removed = {
         "attempt directories": remove_attempts(parameters.processing_path, live, ATTEMPT_AGE_S),
         "parts of downloads": sum(

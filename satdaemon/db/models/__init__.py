@@ -24,6 +24,7 @@ from satdaemon.db.models.jobs import (
     PendingJob,
     RunningJob,
 )
+from satdaemon.db.models.latency import DateLatency
 from satdaemon.db.models.learned import LearnedCost
 from satdaemon.db.models.ledger import LEDGER
 from satdaemon.db.models.messages import Condition, Message, MessageTarget
@@ -53,6 +54,7 @@ __all__ = [
     "Condition",
     "DaemonPart",
     "DaemonTools",
+    "DateLatency",
     "DeletedFrame",
     "FailedJob",
     "File",
