@@ -8,13 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from archive_stand_ins import host
 from orbit_files import START, STOP, minutes, precise, restituted, write_orbit
+from pydantic import ValidationError
 
 from satdaemon.archive import orbit_fetch, orbits
 from satdaemon.archive.orbit_bucket import OrbitBucket
 from satdaemon.archive.orbit_offers import archives_of
+from satdaemon.config import ArchiveSettings, DownloadSettings
 from satdaemon.errors import ArchiveError, ConfigError, NotReady
-from satdaemon.simulator.archives import Fault, Faults, OrbitStandIn, Trouble
+from satdaemon.simulator.archives import CdseStandIn, Fault, Faults, OrbitStandIn, Shelf, Trouble
 
 OLD, YOUNG = START + timedelta(days=40), START + timedelta(days=3)
 DAY = timedelta(days=1)
@@ -226,11 +229,62 @@ def test_listings_that_go_round_or_never_end(folder: Path) -> None:
 
 
 def test_archives_of_the_configuration() -> None:
-    bucket, mirror = archives_of(("aws", "aws http://127.0.0.1:8080/orbits/"))
+    sites = ArchiveSettings(timeout_s=7)
+    bucket, mirror, cdse = archives_of(("aws", "aws http://127.0.0.1:8080/orbits/", "cdse"), sites)
+    assert (cdse.name, cdse.base) == ("cdse", "https://catalogue.dataspace.copernicus.eu")
     assert (bucket.base, mirror.base) == ("https://s1-orbits.s3.us-west-2.amazonaws.com", "http://127.0.0.1:8080/orbits")
-    assert archives_of(()) == ()
+    assert archives_of((), sites) == ()
     with pytest.raises(ConfigError):
-        archives_of(("aws ftp://x",))
+        archives_of(("aws ftp://x",), sites)
+    for entry in ("esa", "cdse http://x.org", "aws ftp://x", "aws http://me:secret@x.org"):
+        with pytest.raises(ValidationError, match="aws with the http") as caught:
+            DownloadSettings(orbit_archives=(entry,))
+        assert "secret" not in caught.value.errors()[0]["msg"]
+
+
+@pytest.fixture
+def cdse(folder: Path) -> Iterator[CdseStandIn]:
+    with CdseStandIn(Shelf(), orbits=folder / "bucket") as server:
+        yield server
+
+
+LOGIN = {"CDSE_USERNAME": "demo@example.org", "CDSE_PASSWORD": "demo-password"}
+
+
+def at_cdse(server: CdseStandIn, environment=LOGIN):
+    hosts = f"{host(server.base)}, {host(server.download_base)}"
+    places = {"cdse_catalogue": server.base, "cdse_login": server.base, "cdse_download": server.base, "cdse_hosts": hosts}
+    sites = ArchiveSettings.model_validate({**places, "timeout_s": 2, "pause_s": 0.01})
+    return archives_of(("cdse",), sites, {"HOME": "/nonexistent", **environment})
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_copernicus_gives_orbits_with_a_login(folder: Path, cdse: CdseStandIn, zipped: bool) -> None:
+    cdse.zipped_orbits = zipped
+    wanted = precise(folder / "bucket")
+    precise(folder / "bucket", platform="S1B")
+    restituted(folder / "bucket", 105, 30)
+    choice = orbit_fetch.choose(folder / "orbits", at_cdse(cdse), "S1A", START, STOP, now=OLD)
+    assert choice == orbits.OrbitChoice((folder / "orbits" / wanted.name,), "POEORB")
+    assert choice.paths[0].read_bytes() == wanted.read_bytes() and names(folder / "orbits") == [wanted.name]
+    assert cdse.tally.of("search") == 1 and cdse.tally.of("leak") == 0
+    (folder / "other").mkdir()
+    assert orbit_fetch.choose(folder / "other", at_cdse(cdse), "S1A", START, STOP, now=YOUNG).kind == "RESORB"
+
+
+def test_copernicus_without_a_login_says_so_and_its_faults_pass(folder: Path, cdse: CdseStandIn) -> None:
+    wanted = precise(folder / "bucket")
+    with pytest.raises(NotReady, match="expected credentials, found none"):
+        orbit_fetch.choose(folder / "orbits", at_cdse(cdse, {}), "S1A", START, STOP, now=OLD)
+    with pytest.raises(NotReady) as caught:
+        orbit_fetch.choose(folder / "orbits", at_cdse(cdse, {**LOGIN, "CDSE_PASSWORD": "wrong-one"}), "S1A", START, STOP, now=OLD)
+    assert "refused" in str(caught.value) and "wrong-one" not in str(caught.value)
+    for fault in (Fault.BROKEN, Fault.CUT, Fault.HTML, Fault.UNAUTHORISED):
+        cdse.faults.expect("data/", fault)
+        choice = orbit_fetch.choose(folder / "orbits", at_cdse(cdse), "S1A", START, STOP, now=OLD)
+        assert choice.paths == (folder / "orbits" / wanted.name,), fault
+        choice.paths[0].unlink()
+    assert names(folder / "orbits") == []
 
 
 def test_a_young_orbit_that_starts_after_the_date_is_not_taken(folder: Path, bucket: OrbitStandIn) -> None:

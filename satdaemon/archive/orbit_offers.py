@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from satdaemon.archive.eof import OrbitFile
+from satdaemon.config import ArchiveSettings
+
+if TYPE_CHECKING:
+    from satdaemon.archive.tokens import Tokens
 
 Interval = tuple[datetime, datetime]
 """What an orbit must cover: (first, last)."""
@@ -52,12 +56,28 @@ def uncovered(wanted: Iterable[Interval], offers: Sequence[Offer]) -> list[Inter
     return [(first, last) for first, last in wanted if not any(offer.file.covers(first, last) for offer in offers)]
 
 
-def archives_of(entries: Iterable[str]) -> tuple[OrbitArchive, ...]:
-    """The archives that `[DOWNLOAD] orbit_archives` names, in order: NAME, or NAME ADDRESS for a mirror."""
-    from satdaemon.archive.orbit_bucket import BUCKET, OrbitBucket  # HTTP, loaded where it is needed
+def archives_of(
+    entries: Iterable[str], sites: ArchiveSettings, environment: Mapping[str, str] | None = None
+) -> tuple[OrbitArchive, ...]:
+    """The archives that `[DOWNLOAD] orbit_archives` names, in order.
 
-    found: list[OrbitArchive] = []
-    for entry in entries:
-        _, _, address = entry.strip().partition(" ")
-        found.append(OrbitBucket(address.strip() or BUCKET))
-    return tuple(found)
+    `aws`, or `aws ADDRESS` for a mirror; `cdse` as in [ARCHIVES], with the login that `environment` (this process's own),
+    netrc or keyring has.
+    """
+    return tuple(_archive(*entry.strip().partition(" ")[::2], sites, environment) for entry in entries)
+
+
+def _archive(name: str, address: str, sites: ArchiveSettings, environment: Mapping[str, str] | None) -> OrbitArchive:
+    # What speaks HTTP is loaded where it is needed.
+    timeout_s, pause_s = sites.timeout_s, sites.pause_s
+    if name == "cdse":
+        from satdaemon.archive.orbit_cdse import OrbitCdse
+        from satdaemon.archive.sites import tokens_of
+
+        def tokens() -> Tokens:
+            return tokens_of(name, sites, environment)
+
+        return OrbitCdse(sites.cdse_catalogue, sites.cdse_download, tokens, timeout_s=timeout_s, pause_s=pause_s)
+    from satdaemon.archive.orbit_bucket import BUCKET, OrbitBucket
+
+    return OrbitBucket(address.strip() or BUCKET, timeout_s=timeout_s, pause_s=pause_s)

@@ -13,7 +13,7 @@ from satdaemon.config.archives import ARCHIVES
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
 
-ORBIT_ARCHIVES = ("aws",)
+ORBIT_ARCHIVES = ("aws", "cdse")
 _ADDRESS = re.compile(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?\Z")
 _RATE = re.compile(r"\d+(?:\.\d+)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
@@ -135,8 +135,8 @@ class DownloadSettings(StageSettings):
     accept_resorb: bool = Field(True, description="Use a restituted orbit while the precise one does not exist.")
     orbit_archives: CommaList = Field(
         (),
-        description="Where orbits are fetched from that orbit_path lacks, in order: aws (a public bucket, no login); "
-        "NAME ADDRESS for a mirror. Empty: orbit_path alone.",
+        description="Where orbits are fetched from that orbit_path lacks, in order: aws (a public bucket, no login), "
+        "aws ADDRESS (a mirror of it), cdse (with its login, as in [ARCHIVES]). Empty: orbit_path alone.",
     )
     orbit_retry_s: float = Field(
         3600.0, ge=1, le=86400, description="Seconds until a date that waits for an orbit is looked at again."
@@ -147,9 +147,9 @@ class DownloadSettings(StageSettings):
     def _orbit_archive_and_address(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             name, _, address = one.partition(" ")
-            if name not in ORBIT_ARCHIVES or (address.strip() and not _ADDRESS.match(address.strip())):
-                known = ", ".join(ORBIT_ARCHIVES)
-                raise ValueError(f"names among {known}, each with an http(s) address of a mirror or without one; got {name!r}")
+            is_mirror = name == "aws" and _ADDRESS.match(address.strip()) is not None
+            if name not in ORBIT_ARCHIVES or (address.strip() and not is_mirror):
+                raise ValueError(f"aws, aws with the http(s) address of a mirror, or cdse; got {name!r}")
         return value
 
     @field_validator("archives")

@@ -53,7 +53,7 @@ def fetch(db: Store, now: datetime | None = None) -> tuple[list[Path], list[str]
     Asks nothing where nothing is wanted or no archive is configured. Raises NotReady where the directory of orbits is not
     there, TransientError or ConfigError where it cannot be written.
     """
-    archives = archives_of(db.settings.download.orbit_archives)
+    archives = archives_of(db.settings.download.orbit_archives, db.settings.archives)
     needs = wanted(db, now) if archives else {}
     if not needs:
         return [], []

@@ -12,10 +12,11 @@ from typing import Any
 
 from satdaemon.archive import OrbitChoice, orbit_fetch
 from satdaemon.archive.orbit_offers import archives_of
+from satdaemon.config import ArchiveSettings
 from satdaemon.domain import Scene, StageInput, StageResult
 from satdaemon.errors import DataError
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
-from satdaemon.processors.builtin.fetch import fetch_all, place_of
+from satdaemon.processors.builtin.fetch import SITES, fetch_all, place_of
 from satdaemon.processors.registry import VERSION
 from satdaemon.status import Stage
 
@@ -83,7 +84,7 @@ def _orbit(job: StageInput, report: Report) -> OrbitChoice:
         raise DataError(f"{job.frame.id} {job.key}: expected the products of one satellite, got {found}; exclude those of one")
     choice = orbit_fetch.choose(
         place_of(job, "orbits", "orbit_path"),
-        archives_of(job.settings.get("orbit_archives", ())),
+        archives_of(job.settings.get("orbit_archives", ()), ArchiveSettings.model_validate(job.settings.get(SITES, {}))),
         platforms.pop(),
         min(scene.start_utc for scene in job.scenes),
         max(scene.stop_utc for scene in job.scenes),
