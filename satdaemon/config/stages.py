@@ -121,6 +121,11 @@ class DownloadSettings(StageSettings):
     transfer: Literal["copy", "link"] = Field(
         "copy", description="How a local archive's file gets to data_path: copied, or hard-linked where possible."
     )
+    keep: Literal["always", "until_ingested", "space"] = Field(
+        "always",
+        description="How long zips that were fetched over HTTP stay in data_path: always; until_ingested: until their dates are "
+        "in points; space: until the disk is low, then the one needed least recently goes first. Fetched again where needed.",
+    )
     accept_resorb: bool = Field(True, description="Use a restituted orbit while the precise one does not exist.")
     orbit_retry_s: float = Field(
         3600.0, ge=1, le=86400, description="Seconds until a date that waits for an orbit is looked at again."
