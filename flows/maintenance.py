@@ -16,7 +16,7 @@ from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
 from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, history, jobs, latency, messages, points, precise_orbits, space
+from satdaemon.db import Database, RunningJob, history, jobs, latency, messages, points, precise_orbits, retention, space
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.domain import first_lines
@@ -50,6 +50,7 @@ def maintenance(config: str | None = None) -> State[Any]:
         "messages": messages.prune(database),
         "events": history.prune(database),
         "products left by a removal": space.finish(database),
+        "fetched zips": len(retention.apply(database, who="maintenance")),
         "flow runs": remove_flow_runs(database.settings),
     }
     words = ", ".join(f"{count} {what}" for what, count in removed.items())

@@ -132,6 +132,11 @@ class DownloadSettings(StageSettings):
     search_whole_days: float = Field(
         120.0, ge=1, le=3650, description="Each frame's whole history is searched once in so many days; a new frame's at once."
     )
+    keep: Literal["always", "until_ingested", "space"] = Field(
+        "always",
+        description="How long zips that were fetched over HTTP stay in data_path: always; until_ingested: until their dates are "
+        "in points; space: until the disk is low, then the one needed least recently goes first. Fetched again where needed.",
+    )
     accept_resorb: bool = Field(True, description="Use a restituted orbit while the precise one does not exist.")
     orbit_archives: CommaList = Field(
         (),

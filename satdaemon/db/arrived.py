@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from satdaemon.db.clock import now_utc
 from satdaemon.db.file_orbits import record_problem
 from satdaemon.db.files import enter
 from satdaemon.db.files.rows import note_frames
@@ -46,7 +47,7 @@ def put_on_disk(session: Session, scenes: Sequence[Scene]) -> None:
     for scene in scenes:
         values: dict[str, Any] = {"size": scene.size, "checksum": scene.checksum, "state": ON_DISK, "reason": None}
         if urlsplit(scene.url).scheme in ("http", "https"):
-            values["url"] = scene.url
+            values |= {"url": scene.url, "fetched_utc": now_utc()}
         if scene.path is not None:
             values |= {"abspath": str(scene.path), "mtime_ns": scene.path.stat().st_mtime_ns if scene.path.exists() else None}
         session.execute(update(File).where(File.id == scene.id).values(**values))

@@ -87,6 +87,7 @@ class File(Base):
     checksum: Mapped[str | None] = mapped_column(String(160))
     state: Mapped[str] = mapped_column(String(10), default=ON_DISK)
     reason: Mapped[str | None] = mapped_column(Text)
+    fetched_utc: Mapped[Time] = mapped_column(comment="When it was fetched over HTTP; empty: others put it there, or not yet.")
     footprint: Mapped[Any | None] = mapped_column(Geom("POLYGON"))
     last_updated: Mapped[Updated]
 

@@ -37,9 +37,9 @@ class AsfStandIn(StandIn):
         token_s: float = 3600.0,
         signed_s: float = 3600.0,
         duplicates: bool = False,
-        port: int = 0,
+        ports: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(shelf, faults, duplicates, port)
+        super().__init__(shelf, faults, duplicates, ports)
         self.users = dict(users)
         self.token_s, self.signed_s = token_s, signed_s
         self._key = secrets.token_bytes(32)

@@ -43,11 +43,11 @@ class CdseStandIn(StandIn):
         sessions: int = 4,
         transfers: int = 4,
         duplicates: bool = False,
-        port: int = 0,
+        ports: tuple[int, int] = (0, 0),
         orbits: Path | None = None,
         zipped_orbits: bool = False,
     ) -> None:
-        super().__init__(shelf, faults, duplicates, port)
+        super().__init__(shelf, faults, duplicates, ports)
         self.sessions = Sessions(users, token_s, refresh_s, sessions, self.tally)
         self.transfers = transfers
         self.orbits, self.zipped_orbits = orbits, zipped_orbits

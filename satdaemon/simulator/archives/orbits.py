@@ -24,8 +24,10 @@ class OrbitStandIn(StandIn):
     Requests are counted as `search` and `data`; their faults are those of `search` and `data/NAME`.
     """
 
-    def __init__(self, folder: Path, faults: Faults | None = None, *, most_keys: int = MOST_KEYS, port: int = 0) -> None:
-        super().__init__(Shelf(), faults, False, port)
+    def __init__(
+        self, folder: Path, faults: Faults | None = None, *, most_keys: int = MOST_KEYS, ports: tuple[int, int] = (0, 0)
+    ) -> None:
+        super().__init__(Shelf(), faults, False, ports)
         self.folder, self.most_keys = folder, most_keys
 
     def keys(self) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""A product may be had from several archives."""
+"""A product may be had from several archives, and be fetched again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ depends_on = None
 
 def upgrade() -> None:
     """Forwards."""
+    comment = "When it was fetched over HTTP; empty: others put it there, or not yet."
+    op.add_column("files", sa.Column("fetched_utc", UtcDateTime(), nullable=True, comment=comment))
     op.create_table(
         "file_sources",
         sa.Column("file_id", sa.String(100), nullable=False),
