@@ -82,6 +82,10 @@ def test_restituted_ones_are_left_where_they_are_not_accepted(folder: Path, buck
     restituted(folder / "bucket", 105, 30, created=STOP + minutes(40))
     with pytest.raises(NotReady, match=r"Nor has aws .* one that serves"):
         choose(folder, bucket, accept_resorb=False)
+    before = bucket.tally.of("search")
+    with pytest.raises(NotReady) as caught:
+        choose(folder, bucket, accept_resorb=False, now=YOUNG)
+    assert "Nor has" not in str(caught.value) and bucket.tally.of("search") == before, "nothing is asked for in vain"
     assert names(folder / "orbits") == []
 
 

@@ -53,8 +53,8 @@ def choose(
     if found is not None:
         return replace(found, notes=(*found.notes, *search.said))
     assert lacking is not None
-    asked = ", ".join(f"{archive.name} ({archive.base})" for archive in archives)
-    words = ". ".join((str(lacking), *search.said) if search.said else (str(lacking), f"Nor has {asked} one that serves"))
+    none = f"Nor has {', '.join(search.asked)} one that serves"
+    words = ". ".join([str(lacking), *(search.said or ([none] if search.asked else []))])
     raise NotReady(words, retry_after_s=max(retry_after_s, search.wait_s)) from lacking
 
 
@@ -81,6 +81,8 @@ class Search:
     said: list[str] = field(default_factory=list)
     """Why an archive gave nothing, where that was not for want of a file."""
     fetched: list[Path] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """Archives that were asked."""
     wait_s: float = 0.0
     """The longest time that an archive asked to be left alone for."""
     _there: set[str] = field(default_factory=set)
@@ -118,6 +120,8 @@ class Search:
         return False
 
     def _offers(self, archive: OrbitArchive, kind: str, platform: str, wanted: Sequence[Interval]) -> list[Offer]:
+        if (name := f"{archive.name} ({archive.base})") not in self.asked:
+            self.asked.append(name)
         try:
             return archive.offers(kind, platform, wanted)
         except _OF_THE_ARCHIVE as error:
