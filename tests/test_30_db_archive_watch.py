@@ -11,7 +11,7 @@ from archive_stand_ins import at_stand_ins, item, shelf_of
 from product_zips import product_name
 
 from satdaemon.db import Database, File, FileSource, Frame, JobEvent, messages
-from satdaemon.db.archive_watch import LookReport, is_due, look, silent_since
+from satdaemon.db.archive_watch import LookReport, look, silent_since
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.models import ArchiveLook, frames2files
 from satdaemon.domain import Burst
@@ -73,7 +73,6 @@ def test_new_scenes_are_found_once_and_tied_and_the_planner_hears_of_them(databa
     elsewhere = item(NOW - 4 * HOUR, footprint=square(60, 50.5), published_utc=NOW - HOUR, crc="0003")
     with CdseStandIn(shelf_of(old, new, elsewhere)) as server:
         use(database, "cdse", cdse=server)
-        assert is_due(database, NOW)
         report = look(database, now=NOW)
         assert (report.asked, report.frames, report.found, report.added, report.requests) == (("cdse",), 1, 1, 1, 1)
         assert known(database) == {new.name}, "what was published long ago is for the whole history"
@@ -86,7 +85,7 @@ def test_new_scenes_are_found_once_and_tied_and_the_planner_hears_of_them(databa
         (event,) = database.query(JobEvent, event="changed", who="watch")
         assert "1 scenes added" in str(event.message)
         assert cursor(database).until_utc == NOW
-        assert not is_due(database, NOW + HOUR) and look(database, now=NOW + HOUR) == LookReport()
+        assert look(database, now=NOW + HOUR) == LookReport()
         again = look(database, now=NOW + 6 * HOUR)
         assert (again.found, again.added, again.renewed) == (1, 0, 0), "within the overlap"
         assert server.tally.of("search") == 2
@@ -200,7 +199,7 @@ def test_frames_that_are_off_or_without_footprints_are_not_searched_for(database
         assert look(database, now=NOW).requests == 0 and server.tally.of("search") == 0
         never = database.settings.download.model_copy(update={"search_interval_h": 0.0})
         database.settings = database.settings.model_copy(update={"download": never})
-        assert not is_due(database, NOW) and look(database, now=NOW) == LookReport()
+        assert look(database, now=NOW) == LookReport()
 
 
 def under(track: int, seconds: float) -> tuple[float, float]:

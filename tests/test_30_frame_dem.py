@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 
 from satdaemon.db.staleness.conditions import dem_of, dem_settings
 from satdaemon.domain import Frame, StageInput
-from satdaemon.errors import ConfigError, DataError
+from satdaemon.errors import ArchiveError, ConfigError, DataError
 from satdaemon.insar.dem import Bounds, read_dem
 from satdaemon.insar.geoid import geoid_m
 from satdaemon.processors.builtin import frame_dem as subject
@@ -89,6 +89,8 @@ def test_what_is_no_geoid_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.tif").write_text("no grid")
     with pytest.raises(ConfigError, match="expected a grid that GDAL reads"):
         geoid_m(tmp_path / "text.tif", lon, lat)
+    with pytest.raises(ArchiveError, match=r"geoid http://127.0.0.1:9/geoid.tif: expected a grid"):
+        geoid_m("http://127.0.0.1:9/geoid.tif", lon, lat)
     with pytest.raises(DataError, match="does not cover them"):
         geoid_m(write_dem(tmp_path / "small.tif"), lon, lat)
     with pytest.raises(DataError, match="other values"):

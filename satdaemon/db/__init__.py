@@ -3,10 +3,12 @@
 from satdaemon.db.database import Database
 from satdaemon.db.initialise import init_database
 from satdaemon.db.models import (
+    ArchiveLook,
     Burst,
     Condition,
     DaemonPart,
     DaemonTools,
+    DateLatency,
     DeletedFrame,
     FailedJob,
     File,
@@ -41,11 +43,13 @@ from satdaemon.db.models import (
 )
 
 __all__ = [
+    "ArchiveLook",
     "Burst",
     "Condition",
     "DaemonPart",
     "DaemonTools",
     "Database",
+    "DateLatency",
     "DeletedFrame",
     "FailedJob",
     "File",

@@ -95,14 +95,6 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in sites.names(settings) if name != LOCAL or settings.download.archive_path is not None)
 
 
-def is_due(db: Store, now: datetime | None = None) -> bool:
-    """True where the turn of an archive has come."""
-    if db.settings.download.search_interval_h == 0:
-        return False
-    with db.read_scope() as session:
-        return bool(_due(session, names_of(db.settings), now or datetime.now(UTC)))
-
-
 def silent_since(db: Store) -> dict[str, tuple[datetime, str]]:
     """Archives that do not answer: since when, and what was said last."""
     with db.read_scope() as session:

@@ -12,7 +12,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 from scipy.ndimage import map_coordinates
 
-from satdaemon.errors import ConfigError, DataError
+from satdaemon.errors import ArchiveError, ConfigError, DataError
 
 GRIDS = {"EGM96": ("us_nga_egm96_15.tif", "egm96_15.gtx"), "EGM2008": ("us_nga_egm08_25.tif", "egm08_25.gtx")}
 """PROJ's names of the grids."""
@@ -34,7 +34,8 @@ def installed_grid(heights: str) -> Path | None:
 def geoid_m(grid: str | Path, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float32]:
     """Heights (lat, lon) of the geoid at the places of a regular lattice, by cubic splines, metres above the ellipsoid.
 
-    Raises DataError where the grid does not cover them, or holds no such heights; ConfigError where it is no grid.
+    Raises DataError where the grid does not cover them, or holds no such heights; ConfigError where it is no grid,
+    ArchiveError where its address does not answer.
     """
     try:
         with rasterio.open(grid) as source:
@@ -45,7 +46,8 @@ def geoid_m(grid: str | Path, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.
             col = _columns(lon_deg, t.c + t.a / 2, t.a, source.width)
             values, row0, col0 = _window(source, row, col)
     except RasterioError as error:
-        raise ConfigError(f"geoid {grid}: expected a grid that GDAL reads, got: {error}") from error
+        kind = ArchiveError if str(grid).startswith("http") else ConfigError
+        raise kind(f"geoid {grid}: expected a grid that GDAL reads, got: {error}") from error
     if values is None or not np.isfinite(values).all() or np.abs(values).max() > HIGHEST_M:
         where = f"{lon_deg.min():.2f}..{lon_deg.max():.2f} E, {lat_deg.min():.2f}..{lat_deg.max():.2f} N"
         got = "a grid that does not cover them" if values is None else "other values"
