@@ -191,6 +191,19 @@ def test_the_history_of_a_new_frame_is_searched_and_again_when_it_is_old(databas
         assert report.whole == [FRAME] and forgotten.name in known(database)
 
 
+def test_many_new_frames_are_searched_for_in_turns_and_filled_ones_not_again(database: Database) -> None:
+    for k in range(23):
+        make_frame(database, f"071D_N{k:02d}", 11.2, 50.6 + 0.5 * k / 23)
+    with CdseStandIn(Shelf()) as server:
+        use(database, "cdse", cdse=server)
+        database.fill_files_table("071D_N07")
+        assert len(look(database, now=NOW).whole) == 20
+        assert look(database, now=NOW + 0.1 * HOUR) == LookReport()
+        report = look(database, now=NOW + 0.25 * HOUR)
+        assert len(report.whole) == 2 and "071D_N07" not in report.whole
+        assert look(database, now=NOW + 0.6 * HOUR) == LookReport(), "from now on as configured"
+
+
 def test_frames_that_are_off_or_without_footprints_are_not_searched_for(database: Database) -> None:
     make_frame(database)
     database.update(Frame, {"processing": False}, id=FRAME)

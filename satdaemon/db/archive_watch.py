@@ -22,7 +22,7 @@ from satdaemon.archive.found import Catalogue, Listed
 from satdaemon.archive.names import LOCAL
 from satdaemon.archive.secrets import redacted
 from satdaemon.config import Settings
-from satdaemon.db.frames import frame_of
+from satdaemon.db.frames import frame_of, history_searched
 from satdaemon.db.listed import enter_listed
 from satdaemon.db.models import ArchiveLook, Frame
 from satdaemon.db.store import Store
@@ -85,8 +85,8 @@ def look(db: Store, *, catalogues: Sequence[Catalogue] | None = None, now: datet
     _enter(db, found, report)
     for name in found:
         db.write(partial(_answered, name=name, now=now, interval_h=download.search_interval_h))
-    if not silent_since(db):
-        _whole(db, every, area_frames, now, report)
+    if not silent_since(db) and _whole(db, every, area_frames, now, report):
+        db.write(partial(_go_on, names=tuple(found), when=now + RETRY_FIRST))
     return report
 
 
@@ -150,17 +150,17 @@ def _enter(db: Store, found: dict[str, list[Listed]], report: LookReport, frame_
     report.warnings += [*entered.warnings, *(f"{scene}: {why}" for scene, why in entered.bad.items())]
 
 
-def _whole(db: Store, catalogues: Sequence[Catalogue], frames: Sequence[FrameValue], now: datetime, report: LookReport) -> None:
-    """The whole history of new frames, and of some whose turn it is."""
+def _whole(db: Store, catalogues: Sequence[Catalogue], frames: Sequence[FrameValue], now: datetime, report: LookReport) -> bool:
+    """The whole history of new frames, and of some whose turn it is; True where more new ones wait for it."""
     by_id = {frame.id: frame for frame in frames}
     download = db.settings.download
     share = math.ceil(len(frames) * download.search_interval_h / 24 / download.search_whole_days)
     before = now - timedelta(days=download.search_whole_days)
     with db.read_scope() as session:
         mine = select(Frame.id).where(Frame.id.in_(by_id)).order_by(Frame.searched_utc, Frame.priority.desc(), Frame.id)
-        new = session.scalars(mine.where(Frame.searched_utc.is_(None)).limit(NEW_FRAMES)).all()
+        new = session.scalars(mine.where(Frame.searched_utc.is_(None)).limit(NEW_FRAMES + 1)).all()
         old = session.scalars(mine.where(Frame.searched_utc < before).limit(share)).all()
-    for frame_id in (*new, *old):
+    for frame_id in (*new[:NEW_FRAMES], *old):
         found: dict[str, list[Listed]] = {}
         for catalogue in catalogues:
             try:
@@ -169,19 +169,18 @@ def _whole(db: Store, catalogues: Sequence[Catalogue], frames: Sequence[FrameVal
                 report.warnings.append(f"{frame_id}: its history is not searched in {catalogue.name}: {redacted(str(error))}")
             except _NO_ANSWER as error:
                 _note(db, catalogue.name, error, now, report)
-                return
+                return False
             else:
                 report.requests += answer.requests
                 found[catalogue.name] = list(answer.listed)
         _enter(db, found, report, frame_id)
         report.whole.append(frame_id)
-        db.write(partial(_searched, frame_id=frame_id, now=now))
+        db.write(partial(history_searched, frame_ids=[frame_id], now=now))
+    return len(new) > NEW_FRAMES
 
 
-def _searched(session: Session, frame_id: str, now: datetime) -> None:
-    # What a frame is has not changed: the time of its last change stays.
-    values = {"searched_utc": now, "last_updated": Frame.last_updated}
-    session.execute(update(Frame).where(Frame.id == frame_id).values(**values))
+def _go_on(session: Session, names: Sequence[str], when: datetime) -> None:
+    session.execute(update(ArchiveLook).where(ArchiveLook.archive.in_(names)).values(next_utc=when))
 
 
 def _answered(session: Session, name: str, now: datetime, interval_h: float) -> None:

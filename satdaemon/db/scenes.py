@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from satdaemon.archive import sites
 from satdaemon.archive.area import Area
 from satdaemon.archive.found import Catalogue, Found
 from satdaemon.archive.names import LOCAL
 from satdaemon.archive.secrets import redacted
-from satdaemon.db.frames import frame_of
+from satdaemon.db.frames import frame_of, history_searched
 from satdaemon.db.listed import Entered, Reader, enter_listed
 from satdaemon.db.store import Store
 from satdaemon.db.within import undone
@@ -96,7 +97,10 @@ def fill_files(
     one = frame_ids[0] if len(frame_ids) == 1 else None
 
     def work(store: Store) -> Entered:
-        return enter_listed(store, listed, who="fill_files_table", read=read, frame_id=one)
+        entered = enter_listed(store, listed, who="fill_files_table", read=read, frame_id=one)
+        if not searched.failed and not only:
+            store.write(partial(history_searched, frame_ids=frame_ids))
+        return entered
 
     entered = undone(db, work) if dry_run else work(db)
     return FilesReport(
