@@ -16,10 +16,11 @@ from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
 from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, history, jobs, messages, points, space
+from satdaemon.db import Database, RunningJob, history, jobs, latency, messages, points, precise_orbits, retention, space
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.domain import first_lines
+from satdaemon.errors import SatDaemonError
 from satdaemon.messages import full_disks, send, watch
 from tasks.prefect_api import prefect_client
 from tasks.prefect_history import prune_flow_runs
@@ -38,18 +39,25 @@ def maintenance(config: str | None = None) -> State[Any]:
     parameters = database.settings.parameters
     rescued = jobs.rescue(database)
     live = {f"{job.job_id}-{job.attempt}" for job in database.query(RunningJob)}
+    latency.keep(database)
     removed = {
         "attempt directories": remove_attempts(parameters.processing_path, live, ATTEMPT_AGE_S),
-        "parts of downloads": len(clear_parts(parameters.data_path, ATTEMPT_AGE_S)),
+        "parts of downloads": sum(
+            len(clear_parts(folder, ATTEMPT_AGE_S)) for folder in (parameters.data_path, parameters.orbit_path)
+        ),
         "log files": remove_logs(parameters.log_path, parameters.log_days * 86400.0),
         "old sets of points": points.prune(database),
         "messages": messages.prune(database),
         "events": history.prune(database),
         "products left by a removal": space.finish(database),
+        "fetched zips": len(retention.apply(database, who="maintenance")),
         "flow runs": remove_flow_runs(database.settings),
     }
     words = ", ".join(f"{count} {what}" for what, count in removed.items())
     get_run_logger().info("removed: %s", words)
+    orbits, silent = precise_orbits_of(database)
+    for line in silent:
+        get_run_logger().warning("%s", line)
     problems = what_does_not_fit(database)
     for line in problems:
         get_run_logger().warning("%s", line)
@@ -62,8 +70,17 @@ def maintenance(config: str | None = None) -> State[Any]:
         get_run_logger().warning("%s", line)
     watch(database)
     send(database)
-    end = f"{len(rescued)} jobs rescued; removed: {words}; {len(problems)} things to look at"
+    end = f"{len(rescued)} jobs rescued; removed: {words}; {orbits} precise orbits fetched; {len(problems)} things to look at"
     return Completed(message="\n".join([end, *hints]))
+
+
+def precise_orbits_of(database: Database) -> tuple[int, list[str]]:
+    """Fetch precise orbits of dates made with restituted ones; how many came, and what went wrong, a line each."""
+    try:
+        fetched, said = precise_orbits.fetch(database)
+    except SatDaemonError as error:
+        return 0, [f"precise orbits: {error}"]
+    return len(fetched), [f"precise orbits: {line}" for line in said]
 
 
 def low_disks(database: Database) -> list[str]:

@@ -6,13 +6,13 @@ import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from traceback import format_exception
 from typing import Any, NamedTuple, Self
 
-from satdaemon.errors import DiskFull, Disposition, NotReady, RequestError, SatDaemonError
+from satdaemon.errors import CredentialsError, DiskFull, Disposition, NotReady, RequestError, SatDaemonError
 from satdaemon.status import RowKind, Stage
 
 REPEAT_ORBITS = 175
@@ -48,6 +48,16 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneSource:
+    """One archive that has a product. Size and checksum are those of its zip: archives zip anew."""
+
+    archive: str
+    url: str
+    size: int | None = None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """One Sentinel-1 product zip (one row of `files`)."""
 
@@ -68,6 +78,10 @@ class Scene:
     size: int | None = None
     checksum: str | None = None
     """`algorithm:hex`, e.g. `md5:...` or `sha256:...`."""
+    published_utc: datetime | None = None
+    """When an archive made it known; of reissued products whose processing times nobody tells, the latest counts."""
+    sources: tuple[SceneSource, ...] = ()
+    """The archives that have it, in order of preference."""
 
 
 class Pair(NamedTuple):
@@ -338,7 +352,7 @@ class Failure:
             message=str(error) or type(error).__name__,
             traceback="".join(format_exception(error)),
             disposition=disposition,
-            retry_after_s=error.retry_after_s if isinstance(error, NotReady) else None,
+            retry_after_s=error.retry_after_s if isinstance(error, NotReady | CredentialsError) else None,
         )
 
 
@@ -365,6 +379,8 @@ def _scene_to_json(scene: Scene) -> dict[str, Any]:
         "path": None if scene.path is None else str(scene.path),
         "size": scene.size,
         "checksum": scene.checksum,
+        "published_utc": None if scene.published_utc is None else scene.published_utc.isoformat(),
+        "sources": [asdict(source) for source in scene.sources],
     }
 
 
@@ -377,5 +393,7 @@ def _scene_from_json(value: Mapping[str, Any]) -> Scene:
             "stop_utc": datetime.fromisoformat(value["stop_utc"]),
             "proc_utc": None if value["proc_utc"] is None else datetime.fromisoformat(value["proc_utc"]),
             "path": None if value["path"] is None else Path(value["path"]),
+            "published_utc": None if value.get("published_utc") is None else datetime.fromisoformat(value["published_utc"]),
+            "sources": tuple(SceneSource(**source) for source in value.get("sources", ())),
         }
     )

@@ -2,7 +2,7 @@
 
 SatDaemonError
  ├─ ConfigError          a setting is wrong: the operator changes it             FAIL
- │   └─ CredentialsError  an archive's login is missing, or refused by it         FAIL
+ │   └─ CredentialsError  an archive's login is missing, or refused by it         WAIT
  ├─ RequestError         a caller asked for something that cannot be done        FAIL
  │   └─ NeedsConfirmation  it can, but work is lost by it: ask again with confirm  FAIL
  ├─ DataError            an input is unusable; the same input fails again         FAIL
@@ -54,7 +54,11 @@ class ConfigError(SatDaemonError):
 
 
 class CredentialsError(ConfigError):
-    """An archive's login is missing, unreadable, or refused; the message says which, and where it came from."""
+    """An archive's login is missing, unreadable, or refused; the message says which, and where it came from. Costs no try."""
+
+    disposition = Disposition.WAIT
+    retry_after_s: ClassVar[float] = 900.0
+    """Accounts are locked where a wrong password is tried too often."""
 
 
 class RequestError(SatDaemonError):

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from satdaemon.archive.names import LOCAL
 from satdaemon.config import Settings
 from satdaemon.db.frame_switches import FrameSwitch
 from tasks.prefect_api import FRAME_FLOW, MAINTENANCE, PLANNER, WATCH
 
 DAY_S = 86400.0
+SEARCHING_S = 900.0
+"""Between two turns of `watch` where only archives are looked at: it asks those whose turn has come."""
 _ENTRYPOINTS: Mapping[str, str] = MappingProxyType(
     {
         FRAME_FLOW: "flows.frame.process_frame",
@@ -75,9 +78,15 @@ def service_deployments(settings: Settings, *, schedules: bool = True) -> list[W
         for name, interval_s, description in (
             (PLANNER, parameters.planner_interval_s, "Works out what is owed and starts the frames that can move."),
             (MAINTENANCE, DAY_S, "Puts right what was lost, and removes what is old."),
-            (WATCH, parameters.watch_interval_s, "Enters new zips of data_path into the database."),
+            (WATCH, watch_interval_s(settings), "Searches the archives for new scenes, and enters new zips of data_path."),
         )
     ]
+
+
+def watch_interval_s(settings: Settings) -> float:
+    """As configured; where archives are to be searched and nothing is, often enough to ask a silent one again."""
+    by_http = settings.download.search_interval_h > 0 and any(name != LOCAL for name in settings.download.archives)
+    return settings.parameters.watch_interval_s or (SEARCHING_S if by_http else 0.0)
 
 
 def _every(interval_s: float, active: bool) -> list[dict[str, Any]]:

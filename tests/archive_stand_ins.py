@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from product_zips import SQUARE, START, product_name
 
 from satdaemon.archive.asf import AsfCatalogue
 from satdaemon.archive.cdse import CdseCatalogue
+from satdaemon.config import ArchiveSettings, Settings
 from satdaemon.simulator.archives import AsfStandIn, CdseStandIn, Faults, Item, Shelf
 
 STAND_INS = {"asf": AsfStandIn, "cdse": CdseStandIn}
@@ -49,3 +51,19 @@ def stand_in(archive: str, *items: Item, faults: Faults | None = None, **more):
 def catalogue(archive: str, base: str, **more):
     """The client for it, which does not wait long."""
     return CATALOGUES[archive](base, **{"pause_s": 0.01, "timeout_s": 5.0, **more})
+
+
+def at_stand_ins(settings: Settings, *, asf: AsfStandIn | None = None, cdse: CdseStandIn | None = None) -> Settings:
+    """The settings, with stand-ins in the places of the archives."""
+    values: dict[str, object] = {"timeout_s": 5.0, "pause_s": 0.01}
+    if asf is not None:
+        values |= {"asf_search": asf.base, "asf_login": asf.base, "asf_hosts": host(asf.base)}
+    if cdse is not None:
+        hosts = f"{host(cdse.base)}, {host(cdse.download_base)}"
+        values |= {"cdse_catalogue": cdse.base, "cdse_login": cdse.base, "cdse_download": cdse.base, "cdse_hosts": hosts}
+    return settings.model_copy(update={"archives": ArchiveSettings.model_validate(values)})
+
+
+def host(base: str) -> str:
+    """HOST:PORT of an address."""
+    return urlsplit(base).netloc

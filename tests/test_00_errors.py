@@ -18,7 +18,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
     [
         ("SatDaemonError", "fail"),
         ("ConfigError", "fail"),
-        ("CredentialsError", "fail"),
+        ("CredentialsError", "wait"),
         ("RequestError", "fail"),
         ("NeedsConfirmation", "fail"),
         ("DataError", "fail"),

@@ -127,7 +127,7 @@ def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[NETWROK]\n", "[NETWROK]: expected one of COHERENCE, DOWNLOAD, INGEST, NETWORK"),
+        ("[NETWROK]\n", "[NETWROK]: expected one of ARCHIVES, COHERENCE, DOWNLOAD, INGEST, NETWORK"),
         ("[DEFAULT]\ncpu = 1\n", "[DEFAULT]: expected one of"),
         ("[source]\nx = 1\n", "[source]: expected one of"),
         ("[NETWORK]\nprevius = 3\n", "[NETWORK] previus: expected one of the known keys (previous, annual_pairs,"),
@@ -148,6 +148,15 @@ def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("[UNWRAP]\ncommand = a 'b\n", """[UNWRAP] (section): expected: a `command` that splits into words as in a shell"""),
         ("[NOTIFY]\nlevel = loud\n", "[NOTIFY] level: expected: Input should be 'info', 'warning' or 'error'; got 'loud'"),
         ("[PARAMETERS]\ndem = no/such.tif\n", "[PARAMETERS] dem: expected an existing path, found nothing at"),
+        ("[DOWNLOAD]\narchives = local, esa\n", "archives: expected: distinct names out of local, asf, cdse; got local, esa"),
+        ("[DOWNLOAD]\narchives =\n", "[DOWNLOAD] archives: expected: distinct names out of local, asf, cdse; got nothing"),
+        ("[DOWNLOAD]\narchives = asf, asf\n", "[DOWNLOAD] archives: expected: distinct names out of"),
+        ("[ARCHIVES]\nasf_search = cmr\n", "[ARCHIVES] asf_search: expected: an address such as https://host"),
+        ("[ARCHIVES]\nasf_search = https://me:word@host\n", "in it; got 'https://***@host'"),
+        ("[ARCHIVES]\ncdse_login = http://a.org\n", "[ARCHIVES] cdse_login: expected: an https:// address: passwords are sent"),
+        ("[ARCHIVES]\nasf_hosts = org\n", "[ARCHIVES] asf_hosts: expected: names of hosts, NAME or HOST:PORT"),
+        ("[ARCHIVES]\ncdse_hosts =\n", "[ARCHIVES] cdse_hosts: expected: at least one host"),
+        ("[ARCHIVES]\ncdse_download = https://x.org\n", "cdse_download at one of cdse_hosts (dataspace.copernicus.eu), which"),
         ("[DOWNLOAD]\narchive_path = gone\n", "[DOWNLOAD] archive_path: expected an existing path, found nothing at"),
         (
             "[PARAMETERS]\nwork_pool = ${NOT_SET_ANYWHERE}\n",

@@ -33,10 +33,10 @@ from satdaemon.errors import (
     ConfigError,
     CorruptProduct,
     CredentialsError,
+    DiskFull,
     NotInArchive,
     RequestError,
     Throttled,
-    TransientError,
 )
 
 QUICK = Manner(patience=Patience(5, 1.5), pause_first_s=0.01, pause_most_s=0.05, wait_most_s=2.0)
@@ -536,7 +536,7 @@ def test_where_no_redirect_is_followed(place: Place, there: str, words: str) -> 
 def test_no_space_is_said_before_it_starts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = transfer.shutil.disk_usage("/")._replace(free=1000)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(TransientError, match="no space for it"):
+    with pytest.raises(DiskFull, match="no space for it"):
         place.fetch()
     assert place.gets() == [] and place.left() == []
 

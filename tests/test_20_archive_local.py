@@ -23,7 +23,7 @@ from satdaemon.archive import LocalArchive, clear_parts, transfer
 from satdaemon.archive.product import quick_look, scene_of_name, track_of
 from satdaemon.archive.verify import check_zip, checksum_of
 from satdaemon.domain import Burst, Frame, Scene
-from satdaemon.errors import ArchiveError, ConfigError, CorruptProduct, RequestError, TransientError
+from satdaemon.errors import ArchiveError, ConfigError, CorruptProduct, DiskFull, RequestError
 
 FRAME = Frame("071D_TEST", 71, "D", (Burst("071_5000_IW1", 71, "D", 5000, "IW1", None, SQUARE),))
 
@@ -306,7 +306,7 @@ def test_too_little_space_is_said_before_copying(archive: LocalArchive, tmp_path
     scene = one(archive)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(TransientError, match=r"no space for it: expected 0.07 GB free, got 0.00 GB; free some"):
+    with pytest.raises(DiskFull, match=r"no space for it: expected 0.07 GB free, got 0.00 GB; free some"):
         archive.fetch(scene, tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
 
@@ -315,7 +315,7 @@ def test_a_disk_that_fills_up_meanwhile(archive: LocalArchive, tmp_path: Path) -
     scene = one(archive)
     part = transfer.part_of(tmp_path / f"{scene.id}.zip")
     part.symlink_to("/dev/full")
-    with pytest.raises(TransientError, match="no space left on its disk"):
+    with pytest.raises(DiskFull, match="no space left on its disk"):
         archive.fetch(scene, tmp_path)
     assert not part.is_symlink() and not (tmp_path / f"{scene.id}.zip").exists()
 

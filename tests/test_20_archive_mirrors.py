@@ -31,7 +31,16 @@ from satdaemon.archive.transfer import part_of
 from satdaemon.archive.tries import Manner
 from satdaemon.archive.verify import check_zip
 from satdaemon.domain import Scene
-from satdaemon.errors import ArchiveError, CorruptProduct, CredentialsError, NotInArchive, RequestError, Throttled, TransientError
+from satdaemon.errors import (
+    ArchiveError,
+    CorruptProduct,
+    CredentialsError,
+    DiskFull,
+    NotInArchive,
+    RequestError,
+    Throttled,
+    TransientError,
+)
 
 QUICK = Manner(patience=Patience(5, 1.5), pause_first_s=0.01, pause_most_s=0.05, wait_most_s=2.0, bad_tries=5)
 FORK = multiprocessing.get_context("fork")
@@ -170,7 +179,7 @@ def test_a_full_disk_is_no_reason_for_another_archive(pair: Pair) -> None:
     pair.target.parent.mkdir()
     part = part_of(pair.target)
     part.symlink_to("/dev/full")
-    with pytest.raises(TransientError, match="no space left on its disk") as caught:
+    with pytest.raises(DiskFull, match="no space left on its disk") as caught:
         pair.fetch()
     assert not isinstance(caught.value, ArchiveError) and pair.cdse.seen == [] and len(pair.asf.seen) == 1
     assert list(pair.target.parent.iterdir()) == []

@@ -314,7 +314,7 @@ def test_a_kept_connection_ends_with_the_stand_in_and_its_port_is_free_again(pro
             assert client.get(f"{server.base}/odata/v1/Products").status_code == 200
         with pytest.raises(httpx.HTTPError):
             client.get(f"{server.base}/odata/v1/Products")
-        with CdseStandIn(Shelf(product.parent), port=int(server.base.rpartition(":")[2])) as again:
+        with CdseStandIn(Shelf(product.parent), ports=(int(server.base.rpartition(":")[2]), 0)) as again:
             assert again.base == server.base
             assert client.get(f"{server.base}/odata/v1/Products").status_code == 200
 

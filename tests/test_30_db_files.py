@@ -12,7 +12,7 @@ import realdata
 from frames_made import add_orbit
 from sqlalchemy import select
 
-from satdaemon.archive import LocalArchive
+from satdaemon.archive.local_catalogue import LocalCatalogue
 from satdaemon.db import Burst, Database, File, Frame, Ifg, files
 from satdaemon.db.bursts import to_value
 from satdaemon.db.models import files2bursts
@@ -143,7 +143,7 @@ def test_the_scenes_of_a_local_archive(database: Database, tmp_path: Path) -> No
     insert_bursts(database, mine)
     frame = f"071{product.orbit_direction}_REAL"
     database.make_new_frame_using_burstlist([b.id for b in mine], frame)
-    report = fill_files(database, frame, archive=LocalArchive(archive))
+    report = fill_files(database, frame, catalogues=[LocalCatalogue(archive)])
     assert (report.found, report.added, list(report.bad)) == (2, 1, [broken])
     (file,) = database.query(File, id=product.id)
     assert (file.state, file.abspath, file.url) == ("remote", None, (archive / f"{product.id}.zip").as_uri())
@@ -153,5 +153,5 @@ def test_the_scenes_of_a_local_archive(database: Database, tmp_path: Path) -> No
     assert dates.master == date(2020, 5, 11)
     (row,) = database.query(Ifg, frame_id=frame)
     assert (row.date, int(row.proc_status)) == (date(2020, 5, 23), 5) and broken in str(row.reason)
-    assert fill_files(database, frame, archive=LocalArchive(archive)).added == 0
+    assert fill_files(database, frame, catalogues=[LocalCatalogue(archive)]).added == 0
     assert database.query(Frame, id=frame)[0].files_changed_utc <= datetime.now(UTC)

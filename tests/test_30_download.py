@@ -18,6 +18,7 @@ from satdaemon.domain import Frame, Scene, StageInput, StageResult
 from satdaemon.errors import ArchiveError, ConfigError, CorruptProduct, DataError, NotReady, RequestError
 from satdaemon.planning import newest_products, split_dates
 from satdaemon.processors.registry import builtin
+from satdaemon.simulator.archives import OrbitStandIn
 from satdaemon.status import RowKind, Stage
 
 FRAME = Frame("071D_TEST", 71, "D", ())
@@ -96,6 +97,20 @@ def test_a_restituted_orbit_is_noted_not_warned_of(folder: Path) -> None:
     assert json.loads((folder / "out" / "product.json").read_text())["orbit_type"] == "RESORB"
 
 
+def test_an_orbit_that_only_an_archive_has_is_fetched_before_the_products(folder: Path) -> None:
+    make_zip(folder / "archive")
+    (folder / "bucket").mkdir()
+    with OrbitStandIn(folder / "bucket") as bucket:
+        with pytest.raises(NotReady, match="Nor has aws"):
+            run(job(folder, orbit_archives=[f"aws {bucket.base}"]))
+        assert list((folder / "data").rglob("*.zip")) == []
+        wanted = precise(folder / "bucket")
+        result = run(job(folder, orbit_archives=[f"aws {bucket.base}"]))
+    assert result.metrics["orbit_type"] == "POEORB" and result.warnings == ()
+    document = json.loads((folder / "out" / "download.json").read_text())
+    assert document["orbit"]["paths"] == [str(folder / "orbits" / wanted.name)]
+
+
 def test_a_damaged_orbit_that_was_passed_over_is_a_warning(folder: Path) -> None:
     make_zip(folder / "archive")
     bad = precise(folder / "orbits", edit=lambda text: text[:3000])
@@ -143,8 +158,6 @@ def test_no_scenes_two_satellites_a_foreign_address(folder: Path) -> None:
         run(job(folder, (scenes[0], replace(scenes[0], platform="S1B"))))
     with pytest.raises(RequestError, match="got 'https://x/y'"):
         run(job(folder, (replace(scenes[0], url="https://x/y"),)))
-    with pytest.raises(ConfigError, match="archives: expected local, got moon"):
-        run(job(folder, archives=["moon"]))
     with pytest.raises(ConfigError, match="expected the place 'orbits'"):
         run(replace(job(folder), paths={"data": folder / "data"}))
     shutil.rmtree(folder / "archive")

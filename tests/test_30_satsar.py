@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.transform import Affine
 from sar_chain import Chain, clean_chain, scratch
 from simulated import index_of, small_archive
 
@@ -186,6 +187,34 @@ def test_dem_gaps_are_filled_and_marked(tmp_path: Path) -> None:
     assert 0.01 < 1 - valid.sum() / before.sum() < 0.4
     assert np.nanmin(other.read(chain.master, "height.tif")) > -500
     assert any("not valid" in w for w in other.reports["satsar", chain.master].warnings)
+
+
+def test_heights_above_a_geoid_give_the_same_geometry(tmp_path: Path) -> None:
+    chain = clean_chain()
+    step = 0.25
+    with rasterio.open(chain.archive / "dem.tif") as dem:
+        t, heights = dem.transform, dem.read(1).astype(np.float64)
+        lon, lat = t.c + (np.arange(dem.width) + 0.5) * t.a, t.f + (np.arange(dem.height) + 0.5) * t.e
+        with rasterio.open(tmp_path / "dem.tif", "w", **{**dem.profile, "dtype": "float32"}) as out:
+            out.write((heights - _geoid(lon[None, :], lat[:, None])).astype(np.float32), 1)
+    lon, lat = -180 + step * np.arange(1440), 90 - step * np.arange(721)
+    about = {"driver": "GTiff", "width": 1440, "height": 721, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+    place = Affine(step, 0, -180 - step / 2, 0, -step, 90 + step / 2)
+    with rasterio.open(tmp_path / "geoid.tif", "w", transform=place, **about) as out:
+        out.write(_geoid(lon[None, :], lat[:, None]).astype(np.float32), 1)
+    other = Chain(chain.archive, scratch("geoid"), chain.master)
+    other.slc(chain.master)
+    paths = {"dem": tmp_path / "dem.tif", "geoid": tmp_path / "geoid.tif", "data": tmp_path / "data"}
+    other.satsar(chain.master, paths=paths, settings={"dem_source": "file", "dem_heights": "EGM96"})
+    for name, most in (("height.tif", 0.05), ("lon.tif", 1e-6)):
+        assert np.nanmax(np.abs(other.read(chain.master, name) - chain.read(chain.master, name))) < most
+    told = json.loads((other.place("satsar", chain.master) / "product.json").read_text())["dem"]
+    assert (told["source"], told["heights"], told["geoid"], told["void"]) == ("dem.tif", "EGM96", "geoid.tif", 0.0)
+    assert (tmp_path / "data" / "dem" / told["file"]).is_file()
+
+
+def _geoid(lon, lat):
+    return 45 + 5 * np.cos(np.radians(lon)) + 3 * np.sin(np.radians(2 * lat))
 
 
 def test_date_lacking_a_burst_is_nan_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,7 @@ from postgres import Cluster
 
 from satdaemon.cli.demo.report import LIMITS, kept
 from satdaemon.config import load
-from satdaemon.db import Database, FailedJob, Ifg, JobEvent, PendingJob, RsarIfg, RunningJob
+from satdaemon.db import Database, FailedJob, File, Ifg, JobEvent, PendingJob, RsarIfg, RunningJob
 from satdaemon.db.summary import frame_report
 from satdaemon.simulator import Truth
 from satdaemon.status import ProcStatus, RowKind
@@ -101,3 +102,20 @@ def _check_odd_dates(database: Database, truth: Truth) -> None:
         for pair in pairs
     )
     assert len(database.query(FailedJob)) == 1
+
+
+@pytest.mark.faults
+def test_the_demo_over_http_from_an_archive_that_misbehaves(tmp_path: Path) -> None:
+    """The whole chain from a stand-in for NASA's archive; nothing that it left, Prefect's database included, holds a secret."""
+    out = tmp_path / "demo"
+    text = ended_well(start(out, "--dates", "6", "--archive", "asf"))
+    match = re.search(r"archive 1 searches, (\d+) requests for products, (\d+) of them with faults", text)
+    assert match is not None and 6 <= int(match[1]) <= 6 + 2 * int(match[2]) and int(match[2]) > 0, text
+    _check_summary(out)
+    database = Database(load(out / "satdaemon.cfg"))
+    assert {(file.state, str(file.url).startswith("http://127.0.0.1:")) for file in database.query(File)} == {("on_disk", True)}
+    assert database.query(FailedJob) == [] and {row.status for row in database.query(Ifg)} == {ProcStatus.DONE}
+    database.close()
+    kept_by = [path for path in out.rglob("*") if path.is_file() and path.suffix not in (".zip", ".npy", ".png", ".tif")]
+    secrets = (b"demo-password", b"eyJ0eXAiOiJKV1Qi", b"ZGVtbzpkZW1vLXBhc3N3b3Jk")  # as a word, as a token, in a header
+    assert len(kept_by) > 50 and [path for path in kept_by if any(word in path.read_bytes() for word in secrets)] == []

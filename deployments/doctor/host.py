@@ -29,6 +29,10 @@ def of_host(name: str, seen: Seen) -> Iterator[Finding]:
             yield ok(f"{name}: {key}", share)
     for key, problem in seen.unreadable.items():
         yield error(f"{name}: {key}", problem, "mount it, or mend [PARAMETERS]")
+    for archive, source in seen.logins.items():
+        yield ok(f"{name}: login of {archive}", f"found: {source}")
+    for archive, problem in seen.lacking.items():
+        yield error(f"{name}: login of {archive}", problem, "see docs/howto/archive.md, or take it out of [DOWNLOAD] archives")
     for stage, program in seen.missing.items():
         mend = f"install it, or name its directory in software_path or [{stage.upper()}] command"
         yield error(f"{name}: program of {stage}", f"expected {program} to be found, found none", mend)

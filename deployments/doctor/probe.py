@@ -13,6 +13,8 @@ from pathlib import Path
 
 from deployments.doctor.versions import PINNED, installed
 from satdaemon import __version__
+from satdaemon.archive.credentials import credentials_of
+from satdaemon.archive.names import LOCAL
 from satdaemon.config import Settings, load
 from satdaemon.db import Database
 from satdaemon.db.health import health
@@ -50,6 +52,10 @@ class Seen:
     """Why the database is not reached from there."""
     differs: Mapping[str, str] = field(default_factory=dict)
     """Settings that are others there, by key."""
+    logins: Mapping[str, str] = field(default_factory=dict)
+    """Where the login of each configured archive was found, by archive: never its value."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Why the login of an archive was not found there."""
     limits: str | None = None
     """How jobs are limited there, in words; None where no worker was asked."""
 
@@ -63,9 +69,11 @@ def look(settings: Settings, notes: Mapping[str, str], answer: str | None = None
             if places[key].problem is None:
                 (Path(getattr(settings.parameters, key)) / answer).write_text(socket.gethostname())
     offset_s, database = _database(settings)
+    logins, lacking = _logins(settings)
     return Seen(
-        socket.gethostname(), versions(), places, read, _unreadable(settings), _missing(settings), offset_s, database, {}
-    )
+        socket.gethostname(), versions(), places, read, _unreadable(settings), _missing(settings), offset_s, database, {},
+        logins, lacking,
+    )  # fmt: skip
 
 
 def look_there(ours: Mapping[str, str], notes: Mapping[str, str], answer: str) -> Seen:
@@ -123,6 +131,19 @@ def _missing(settings: Settings) -> dict[str, str]:
         if words and "{" not in words[0] and shutil.which(words[0], path=places) is None:
             found[stage.value] = words[0]
     return found
+
+
+def _logins(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """Where downloads that run here find the logins of the archives, and why not."""
+    found, lacking = {}, {}
+    for archive in settings.download.archives if settings.download.processor == "builtin" else ():
+        if archive == LOCAL:
+            continue
+        try:
+            found[archive] = credentials_of(archive).source
+        except SatDaemonError as failure:
+            lacking[archive] = str(failure)
+    return found, lacking
 
 
 def _database(settings: Settings) -> tuple[float | None, str | None]:

@@ -52,24 +52,29 @@ class Query:
     start_utc: datetime | None
     stop_utc: datetime | None
     since_utc: datetime | None
+    until_utc: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Area:
     """A request: the scenes that show one of the places; all of the world where there is none.
 
-    `start_utc`, `stop_utc`: sensed within. `since_utc`: put into the archive after; reissued products are.
+    `start_utc`, `stop_utc`: sensed within. `since_utc`, `until_utc`: put into the archive after, and before; reissued
+    products are.
     """
 
     places: tuple[Place, ...] = ()
     start_utc: datetime | None = None
     stop_utc: datetime | None = None
     since_utc: datetime | None = None
+    until_utc: datetime | None = None
 
     @classmethod
-    def of_frames(cls, frames: Iterable[Frame], **times: datetime | None) -> Self:
-        """The bursts of frames, each on its track. RequestError for a frame whose bursts have no footprints."""
-        return cls(tuple(_place(frame) for frame in frames), **times)
+    def of_frames(cls, frames: Iterable[Frame], *, bare: bool = False, **times: datetime | None) -> Self:
+        """The bursts of frames, each on its track. RequestError for a frame whose bursts have no footprints, but where
+        `bare` ones will do.
+        """
+        return cls(tuple(_place(frame, bare) for frame in frames), **times)
 
     @classmethod
     def of_wkt(cls, text: str, track: int | None = None, direction: str | None = None, **times: datetime | None) -> Self:
@@ -124,6 +129,7 @@ class Area:
             self.start_utc,
             self.stop_utc,
             self.since_utc,
+            self.until_utc,
         )
 
     def _is_short(self) -> bool:
@@ -148,9 +154,9 @@ def unrolled(corners: Sequence[tuple[float, float]]) -> BaseGeometry:
     return MultiPoint([(lon0 + (lon - lon0 + 180) % 360 - 180, lat) for lon, lat in corners]).convex_hull
 
 
-def _place(frame: Frame) -> Place:
+def _place(frame: Frame, bare: bool) -> Place:
     footprints = tuple(burst.footprint for burst in frame.bursts if len(burst.footprint) >= 3)
-    if not footprints:
+    if not footprints and not bare:
         raise RequestError(f"{frame.id}: expected bursts with footprints, got none; load the burst map")
     return Place(frame.id, footprints, frame.track, frame.orbit_direction)
 

@@ -83,7 +83,8 @@ def asked(asf_search: Any, query: Query) -> dict[str, Any]:
         keywords.append(("polygon", ",".join(f"{lon:.6f},{lat:.6f}" for lon, lat in query.ring)))
     if query.since_utc is not None:
         # asf-search's own way finds what had its description revised, which happens to years of products at once.
-        keywords.append(("created_at[]", f"{query.since_utc.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ},"))
+        until = "" if query.until_utc is None else f"{query.until_utc.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        keywords.append(("created_at[]", f"{query.since_utc.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ},{until}"))
     found["cmr_keywords"] = keywords or None
     return {name: value for name, value in found.items() if value is not None}
 

@@ -67,6 +67,10 @@ class CdseCatalogue:
             ("$top", str(self.page)),
             ("$orderby", "ContentDate/Start asc" if query.since_utc is None else "PublicationDate asc"),
         ]
+        yield from self.entries(asker, asked)
+
+    def entries(self, asker: Asker, asked: list[tuple[str, str]]) -> Iterator[Any]:
+        """Every entry that a question finds, page by page. ArchiveError where the pages are odd."""
         seen: set[str] = set()
         while True:
             value = asker.ask("GET", PATH, query=asked).value
@@ -121,6 +125,8 @@ def filter_of(query: Query) -> str:
         terms.append(f"ContentDate/Start le {_z(query.stop_utc)}")
     if query.since_utc is not None:
         terms.append(f"PublicationDate ge {_z(query.since_utc)}")
+    if query.until_utc is not None:
+        terms.append(f"PublicationDate lt {_z(query.until_utc)}")
     return " and ".join(terms)
 
 

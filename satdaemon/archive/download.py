@@ -43,7 +43,7 @@ class Download:
             It asks for more time than is waited here; what came is kept.
         ArchiveError
             It does not answer as it should (NotInArchive: it has no such file); what came is kept.
-        TransientError, ConfigError
+        DiskFull, TransientError, ConfigError
             The disk is full, or cannot be written.
         """
         tries, bad = Tries(self._manner, self._warn), 0

@@ -17,9 +17,12 @@ from satdaemon.archive.json_answers import document
 from satdaemon.archive.names import HOSTS
 from satdaemon.archive.secrets import Secret, redacted
 from satdaemon.archive.tokens import EARTHDATA, FixedToken, Tokens
+from satdaemon.config import ArchiveSettings
 from satdaemon.errors import ArchiveError, CredentialsError
 
-CDSE = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"
+CDSE_PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
+CDSE = f"https://identity.dataspace.copernicus.eu{CDSE_PATH}"
+EARTHDATA_PATH = "/api/users/find_or_create_token"
 _MARGIN_S = 30.0
 """A token is renewed so long before it expires, or after nine tenths of its life."""
 _DAY_S = 86400.0
@@ -126,7 +129,7 @@ class EarthdataLogin(LoginTokens):
     def __init__(
         self,
         credentials: Credentials,
-        url: str = f"{EARTHDATA}/api/users/find_or_create_token",
+        url: str = EARTHDATA + EARTHDATA_PATH,
         hosts: tuple[str, ...] = HOSTS["asf"],
         *,
         patience: Patience | None = None,
@@ -139,11 +142,15 @@ class EarthdataLogin(LoginTokens):
             return _given_in(answer.url, {"expires_in": _DAY_S, **self._judge(answer)})
 
 
-def tokens_of(credentials: Credentials) -> Tokens:
-    """The tokens of `asf` or `cdse` from whatever credentials there are."""
+def tokens_of(credentials: Credentials, settings: ArchiveSettings | None = None) -> Tokens:
+    """The tokens of `asf` or `cdse` from whatever credentials there are, shown to the archive's configured hosts alone."""
+    sites = settings or ArchiveSettings()
+    hosts, patience = sites.hosts[credentials.archive], Patience(stall_s=sites.timeout_s)
     if credentials.token is not None:
-        return FixedToken(credentials)
-    return EarthdataLogin(credentials) if credentials.archive == "asf" else PasswordGrant(credentials)
+        return FixedToken(credentials, hosts)
+    if credentials.archive == "asf":
+        return EarthdataLogin(credentials, sites.asf_login + EARTHDATA_PATH, hosts, patience=patience)
+    return PasswordGrant(credentials, sites.cdse_login + CDSE_PATH, hosts, patience=patience)
 
 
 def _given_in(url: str, document: Mapping[str, Any]) -> _Given:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,14 +37,15 @@ def fetch(
     target_dir: Path,
     progress: Progress = no_progress,
     *,
-    manner: Manner | None = None,
+    manner: Manner | Mapping[str, Manner] | None = None,
     told: Told = nobody,
     warn: Warn = nobody_warned,
 ) -> Scene:
     """Bring the scene's zip to `target_dir/<id>.zip`; the scene with address, path, size and checksum of what came.
 
-    The sources are tried in order; `warn` is told why one failed. A file that is there and passes the checks of one of
-    them is left as it is. Of several processes that want one file, one transfers it. What a kill left is carried on.
+    The sources are tried in order, each archive treated in its `manner` or in the one for all; `warn` is told why one failed.
+    A file that is there and passes the checks of one of them is left as it is. Of several processes that want one file, one
+    transfers it. What a kill left is carried on.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def fetch(
         One asks to be left alone for longer than `manner` waits: its `retry_after_s` says how long.
     ArchiveError
         They do not answer as they should; NotInArchive where none has it.
-    TransientError, ConfigError
+    DiskFull, TransientError, ConfigError
         The disk is full, or cannot be written.
     """
     if not sources:
@@ -71,7 +72,7 @@ def fetch(
             # Another job may have brought it while this one waited for the lock.
             found = _valid(target, scene, sources, progress)
             if found is None:
-                found = _first_of(sources, part, target, scene, manner or Manner(), progress, told, warn)
+                found = _first_of(sources, part, target, scene, manner, progress, told, warn)
         except (*_OF_THE_ARCHIVE, KeyboardInterrupt):
             if part.stat().st_size:
                 raise  # The next try carries it on.
@@ -89,7 +90,7 @@ def _first_of(
     part: Path,
     target: Path,
     scene: Scene,
-    manner: Manner,
+    manner: Manner | Mapping[str, Manner] | None,
     progress: Progress,
     told: Told,
     warn: Warn,
@@ -97,12 +98,13 @@ def _first_of(
     failed: list[SatDaemonError] = []
     for number, source in enumerate(sources, 1):
         try:
-            return _bring(source, part, target, scene, manner, progress, told, warn)
+            own = manner.get(source.archive) if isinstance(manner, Mapping) else manner
+            return _bring(source, part, target, scene, own or Manner(), progress, told, warn)
         except _OF_THE_ARCHIVE as error:
             failed.append(error)
             if number < len(sources):
                 warn(redacted(f"{scene.id}: {error}; tried at {sources[number].archive}"))
-    raise _all_of(scene, failed)
+    raise all_of(scene, failed)
 
 
 def _bring(
@@ -152,7 +154,7 @@ def _valid(target: Path, scene: Scene, sources: Sequence[Source], progress: Prog
     return None
 
 
-def _all_of(scene: Scene, failed: Sequence[SatDaemonError]) -> SatDaemonError:
+def all_of(scene: Scene, failed: Sequence[SatDaemonError]) -> SatDaemonError:
     """The one error that several stand for: the one that leaves most hope."""
     if len(failed) == 1:
         return failed[0]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from satdaemon.config.archives import ArchiveSettings, is_of
+
 LOCAL = "local"
-HOSTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"asf": ("asf.alaska.edu", "earthdata.nasa.gov"), "cdse": ("dataspace.copernicus.eu",)}
-)
-"""An archive's hosts, and all below them: its token is shown to no other."""
+HOSTS: Mapping[str, tuple[str, ...]] = ArchiveSettings().hosts
+"""An archive's hosts where nothing else is configured: its token is shown to no other."""
 
 
-def archive_of(url: str | None) -> str:
-    """`local` for a file or no address, `asf` or `cdse` by the host, else the host itself."""
+def archive_of(url: str | None, hosts: Mapping[str, tuple[str, ...]] = HOSTS) -> str:
+    """`local` for a file or no address, `asf` or `cdse` by the hosts that are theirs, else the host itself."""
     parts = urlsplit(url or "")
     if parts.scheme in ("", "file") or not parts.hostname:
         return LOCAL
-    host = parts.hostname
-    return next((name for name, ends in HOSTS.items() for end in ends if host == end or host.endswith(f".{end}")), host)
+    return next((name for name, own in hosts.items() if is_of(parts, own)), parts.hostname)

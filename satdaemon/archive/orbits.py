@@ -18,6 +18,8 @@ from satdaemon.domain import ORBIT_S
 from satdaemon.errors import CorruptProduct, NotReady
 
 MARGIN = timedelta(minutes=1)
+LEAD = timedelta(seconds=ORBIT_S) + MARGIN
+"""Before the acquisition; `MARGIN` after it."""
 POEORB_AFTER = timedelta(days=20)
 """ESA publishes the precise orbit about so long after the acquisition."""
 JOIN_M = 1.0
@@ -51,7 +53,7 @@ def scan(orbit_dir: Path) -> tuple[OrbitFile, ...]:
 
 def needed_interval(start_utc: datetime, stop_utc: datetime) -> tuple[datetime, datetime]:
     """What an orbit must cover for an acquisition: one orbit before it, a minute on both sides."""
-    return _aware(start_utc) - timedelta(seconds=ORBIT_S) - MARGIN, _aware(stop_utc) + MARGIN
+    return _aware(start_utc) - LEAD, _aware(stop_utc) + MARGIN
 
 
 def has_precise(files: Iterable[OrbitFile], platform: str, start_utc: datetime, stop_utc: datetime) -> bool:
@@ -77,15 +79,15 @@ def choose(
     files = [f for f in scan(orbit_dir) if f.platform == platform]
     first, last = needed_interval(start_utc, stop_utc)
     notes: list[str] = []
-    for file in _newest(f for f in files if f.kind == "POEORB" and f.covers(first, last)):
+    for file in newest(f for f in files if f.kind == "POEORB" and f.covers(first, last)):
         if _read(file, first, last, notes) is not None:
             return OrbitChoice((file.path,), "POEORB", tuple(notes))
     restituted = [f for f in files if f.kind == "RESORB" and f.stop_utc >= first and f.start_utc <= last]
     if accept_resorb:
-        for file in _newest(f for f in restituted if f.covers(first, last)):
+        for file in newest(f for f in restituted if f.covers(first, last)):
             if _read(file, first, last, notes) is not None:
                 return OrbitChoice((file.path,), "RESORB", tuple(notes))
-        for one, other in _joining(restituted, first, last, _aware(start_utc), _aware(stop_utc)):
+        for one, other in joining(restituted, first, last, _aware(start_utc), _aware(stop_utc)):
             if _joins(one, other, first, last, notes):
                 return OrbitChoice((one.path, other.path), "RESORB", tuple(notes))
     reason = _reason(orbit_dir, platform, first, last, _aware(start_utc), restituted, accept_resorb, notes)
@@ -96,7 +98,8 @@ def _aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _newest(files: Iterable[OrbitFile]) -> list[OrbitFile]:
+def newest(files: Iterable[OrbitFile]) -> list[OrbitFile]:
+    """The file created last first: of several that serve, that one is taken."""
     return sorted(files, key=lambda f: (f.created_utc, f.path.name), reverse=True)
 
 
@@ -115,7 +118,7 @@ def _read(file: OrbitFile, first: datetime, last: datetime, notes: list[str]) ->
     return state
 
 
-def _joining(
+def joining(
     files: Sequence[OrbitFile], first: datetime, last: datetime, start: datetime, stop: datetime
 ) -> Iterator[tuple[OrbitFile, OrbitFile]]:
     """Pairs that together cover the interval; those first of which one alone holds the whole acquisition."""

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from satdaemon.archive.base import Progress, no_progress
 from satdaemon.archive.verify import BLOCK
-from satdaemon.errors import ArchiveError, ConfigError, SatDaemonError, TransientError
+from satdaemon.errors import ArchiveError, ConfigError, DiskFull, SatDaemonError, TransientError
 
 PART_SUFFIX = ".part"
 SPARE_BYTES = 64 << 20
@@ -63,17 +63,18 @@ def writing(target: Path) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in _FULL:
-            raise TransientError(f"{target}: no space left on its disk ({error}); free some, or enlarge the disk") from error
+            raise DiskFull(f"{target}: no space left on its disk ({error}); free some, or enlarge the disk") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise ConfigError(f"{target.parent}: expected a directory that can be written (data_path), got: {error}") from error
+            where = f"{target.parent}: expected a directory that can be written"
+            raise ConfigError(f"{where} (data_path, orbit_path), got: {error}") from error
         raise TransientError(f"{target}: cannot be written: {error}") from error
 
 
 def require_space(target: Path, size: int) -> None:
-    """TransientError where the disk has not room for so many bytes more."""
+    """DiskFull where the disk has not room for so many bytes more."""
     free = shutil.disk_usage(target.parent).free
     if free < size + SPARE_BYTES:
-        raise TransientError(
+        raise DiskFull(
             f"{target}: no space for it: expected {(size + SPARE_BYTES) / 1e9:.2f} GB free, got {free / 1e9:.2f} GB; "
             "free some, or enlarge the disk"
         )
@@ -83,7 +84,7 @@ def copy(source: Path, part: Path, algorithm: str, progress: Progress = no_progr
     """Make `part` equal to `source`; `algorithm:hex` of it.
 
     What already stands in the part is kept as far as it equals the source. Raises ArchiveError where the source
-    cannot be read or changes meanwhile, TransientError where the disk is full.
+    cannot be read or changes meanwhile, DiskFull where the disk is full.
     """
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with reading(source), source.open("rb") as incoming:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +23,7 @@ MOST_WAIT_S = 60.0
 """Waits longer than this are left to whoever asked."""
 TRIES = 3
 Pairs = Iterable[tuple[str, str]]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,12 @@ class _Passing(Exception):
 
 
 class Asker:
-    """Asks one archive. `base`: scheme, host and port; ConfigError where it is none, or holds a login."""
+    """Asks one archive for `what`. `base`: scheme, host and port; ConfigError where it is none, or holds a login."""
 
-    def __init__(self, archive: str, base: str, *, timeout_s: float = 60.0, pause_s: float = 1.0) -> None:
-        self.archive = archive
+    def __init__(
+        self, archive: str, base: str, *, timeout_s: float = 60.0, pause_s: float = 1.0, what: str = "search results"
+    ) -> None:
+        self.archive, self.what = archive, what
         self.base = checked_base(archive, base)
         self.timeout_s, self.pause_s = timeout_s, pause_s
         self.requests = 0
@@ -74,10 +77,18 @@ class Asker:
             headers={"Accept": "application/json", "User-Agent": "satdaemon", **(headers or {})} | _form_type(data),
             content=None if data is None else str(data).encode(),
         )
+        return self._asked(request, _json)
+
+    def content(self, path: str, *, query: Pairs = ()) -> bytes:
+        """What is at a path of the archive, whole, up to `MOST_BYTES`; no page of HTML. Raises as `ask`."""
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "satdaemon"}
+        return self._asked(httpx.Request("GET", f"{self.base}{path}", params=list(query) or None, headers=headers), _plain_bytes)
+
+    def _asked(self, request: httpx.Request, read: Callable[[bytes, Mapping[str, str]], _T]) -> _T:
         wait_s = self.pause_s
         for attempt in range(1, TRIES + 1):
             try:
-                return self._once(request)
+                return read(*self._once(request))
             except _Passing as error:
                 wait_s = wait_s if error.wait_s is None else error.wait_s
                 if attempt == TRIES or wait_s > MOST_WAIT_S:
@@ -86,7 +97,7 @@ class Asker:
             wait_s *= 2
         raise AssertionError("unreachable")
 
-    def _once(self, request: httpx.Request) -> Reply:
+    def _once(self, request: httpx.Request) -> tuple[bytes, Mapping[str, str]]:
         self.requests += 1
         try:
             response = self._client.send(request, stream=True)
@@ -99,11 +110,7 @@ class Asker:
         except httpx.HTTPError as error:
             raise _Passing(f"{type(error).__name__}: {_plain(str(error))}") from error
         self._check(response, content)
-        try:
-            return Reply(json.loads(content), response.headers)
-        except (ValueError, RecursionError) as error:
-            kind = "a page of HTML" if content.lstrip()[:1] == b"<" else "what cannot be read as JSON"
-            raise _Passing(kind) from error
+        return content, response.headers
 
     def _read(self, response: httpx.Response) -> bytes:
         until = time.monotonic() + 3 * self.timeout_s
@@ -128,7 +135,21 @@ class Asker:
         raise ArchiveError(self._said(f"{got}; is the address right, and may this machine ask it?"))
 
     def _said(self, got: str) -> str:
-        return f"{self.archive} ({urlsplit(self.base).netloc}): expected search results, got {got}"
+        return f"{self.archive} ({urlsplit(self.base).netloc}): expected {self.what}, got {got}"
+
+
+def _json(content: bytes, headers: Mapping[str, str]) -> Reply:
+    try:
+        return Reply(json.loads(content), headers)
+    except (ValueError, RecursionError) as error:
+        kind = "a page of HTML" if content.lstrip()[:1] == b"<" else "what cannot be read as JSON"
+        raise _Passing(kind) from error
+
+
+def _plain_bytes(content: bytes, headers: Mapping[str, str]) -> bytes:
+    if headers.get("Content-Type", "").startswith("text/html"):
+        raise _Passing("a page of HTML")
+    return content
 
 
 def checked_base(archive: str, base: str) -> str:

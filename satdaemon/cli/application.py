@@ -31,6 +31,7 @@ ConfigOption = Annotated[
 DIFFERS = 3
 """Exit code of a command that compared and found differences."""
 MODULES: dict[str, tuple[str, ...]] = {
+    "archive": ("archive",),
     "config": ("configuration",),
     "check-consistency": ("consistency",),
     "init-database": ("database",),

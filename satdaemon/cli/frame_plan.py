@@ -184,3 +184,39 @@ def dates(frame_id: FrameArgument, config: ConfigOption = None, as_json: JsonOpt
             str(entry.pairs), str(len(entry.scenes)), f"{entry.reason}{lacks}".removeprefix(", "),
         )  # fmt: skip
     make_console().print(table)
+
+
+@frame_app.command("latency")
+def latency(
+    frame_id: FrameArgument,
+    last: Annotated[int, typer.Option("--last", min=1, help="The newest so many dates.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how late each date of a frame is, from sensing to points, and what took longest."""
+    from satdaemon.config import load
+    from satdaemon.db import Database
+    from satdaemon.db.latency import of_frame
+    from satdaemon.planning.latency import in_words
+
+    found = list(of_frame(Database(load(config)), frame_id).items())[:last]
+    if as_json:
+        values = [
+            {
+                "date": str(day), "total_s": one.total_s, "is_whole": one.is_whole, "late_part": one.late_part,
+                "moments": {name: moment.isoformat() for name, moment in one.moments.items()}, "parts_s": dict(one.parts),
+            }
+            for day, one in found
+        ]  # fmt: skip
+        typer.echo(json.dumps(values, indent=1))
+        return
+    shown = ("known", "download", "satsar", "unwrap", "ingest")
+    table = Table("date", *shown, "late", title=frame_id, caption="Times since sensing; `--json` has every step.")
+    for day, one in found:
+        start = one.moments.get("sensed")
+        since = [
+            "" if start is None or (at := one.moments.get(name)) is None else in_words(max((at - start).total_seconds(), 0))
+            for name in shown
+        ]
+        table.add_row(str(day), *since, str(one))
+    make_console().print(table)

@@ -103,13 +103,15 @@ def _of_bursts(database: Database, frame_id: str, wanted: list[str], licsar: str
 
 @frame_app.command("fill")
 def fill(frame_id: FrameArgument, config: ConfigOption = None) -> None:
-    """Find the frame's scenes in the archive; bring its dates, master and pairs up to date."""
+    """Find the frame's scenes in the archives; bring its dates, master and pairs up to date."""
     from satdaemon.config import load
     from satdaemon.db import Database
 
     database = Database(load(config))
     files = database.fill_files_table(frame_id)
-    typer.echo(f"{frame_id}: {files.found} scenes in the archive, {files.added} new, {len(files.bad)} bad")
+    typer.echo(f"{frame_id}: {files.found} scenes in the archives, {files.added} new, {len(files.bad)} bad")
+    for warning in files.warnings:
+        typer.echo(f"warning: {warning}")
     for scene, reason in files.bad.items():
         typer.echo(f"bad: {scene}: {reason}")
     dates = database.update_procdates(frame_id)

@@ -12,6 +12,7 @@ from rich.table import Table
 from satdaemon.cli.application import ConfigOption, JsonOption, app, controller, make_console
 
 if TYPE_CHECKING:
+    from satdaemon.db.retention import Zip
     from satdaemon.db.space import Removable
 
 
@@ -27,15 +28,24 @@ def space(
     """Show what may be removed to free disk space; with --remove, remove it.
 
     Only cut-outs (slc) whose satsar stands, and coherence of pairs whose unwrap stands. Each is made again by itself where a
-    later change asks for it. Zips, orbits, satsar, siblings, unwraps, series and points are never touched.
+    later change asks for it. Orbits, satsar, siblings, unwraps, series and points are never touched; zips that were fetched go
+    by [DOWNLOAD] keep at the daily maintenance, and are listed here.
     """
-    found = controller(config).free_space(remove, frame_ids=frame)
+    from satdaemon.db import retention
+
+    control = controller(config)
+    found = control.free_space(remove, frame_ids=frame)
+    keep, zips = control.database.settings.download.keep, retention.removable(control.database)
+    going = retention.due(control.database)
     if as_json:
-        typer.echo(json.dumps(_document(found, remove is not None), indent=1))
+        typer.echo(json.dumps({**_document(found, remove is not None), "zips": _zips(keep, zips, going)}, indent=1))
         return
     make_console().print(_table(found))
     size_gb = sum(one.bytes for one in found) / 1e9
     done = f"removed: {len(found)} products, {size_gb:.3g} GB" if remove is not None else ""
+    if keep != "always":
+        went = f"{len(going)} ({_gb(going):.3g} GB) go at the next maintenance"
+        typer.echo(f"fetched zips that nothing needs: {len(zips)}, {_gb(zips):.3g} GB; by [DOWNLOAD] keep = {keep}, {went}")
     typer.echo(done or f"{size_gb:.3g} GB may be removed; nothing was: satdaemon space --remove GB")
 
 
@@ -48,6 +58,14 @@ def _groups(found: list[Removable]) -> list[tuple[str, str, int, float, float]]:
         (frame_id, stage, len(some), sum(one.bytes for one in some) / 1e9, sum(one.cpu_s or 0.0 for one in some) / 3600.0)
         for (frame_id, stage), some in groups.items()
     ]
+
+
+def _gb(zips: list[Zip]) -> float:
+    return sum(one.bytes for one in zips) / 1e9
+
+
+def _zips(keep: str, zips: list[Zip], going: list[Zip]) -> dict[str, object]:
+    return {"keep": keep, "gb": _gb(zips), "removable": [str(z.path) for z in zips], "due": [str(z.path) for z in going]}
 
 
 def _table(found: list[Removable]) -> Table:

@@ -1,5 +1,6 @@
 """satdaemon.cfg -> one frozen `Settings`, parsed once and passed in. Nothing is read at import."""
 
+from satdaemon.config.archives import ArchiveSettings
 from satdaemon.config.describe import describe, example
 from satdaemon.config.loader import default_path, load
 from satdaemon.config.sections import Machine, NetworkSettings, NotifySettings, Parameters
@@ -16,6 +17,7 @@ from satdaemon.config.stages import (
 )
 
 __all__ = [
+    "ArchiveSettings",
     "CoherenceSettings",
     "DownloadSettings",
     "IngestSettings",

@@ -21,6 +21,8 @@ from satdaemon.status import Stage
 ENVIRONMENT_NAME = "SATDAEMON_CONFIG"
 FILE_NAME = "satdaemon.cfg"
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_LOGIN = re.compile(r"://[^/\s?#@]*@")
+"""Name and password of an address: no message shows them."""
 _SECTIONS = {name.upper(): name for name, f in Settings.model_fields.items() if name != "source"}
 
 
@@ -112,7 +114,7 @@ def _validate(file: Path, raw: dict[str, dict[str, Any]], problems: list[str]) -
                 )
             else:
                 what = item["msg"].removeprefix("Value error, ")
-                got = f"; got {raw.get(section, {}).get(keys[0])!r}" if keys else ""
+                got = f"; got {_LOGIN.sub('://***@', repr(raw.get(section, {}).get(keys[0])))}" if keys else ""
                 problems.append(f"{file}: [{section.upper()}] {key}: expected: {what}{got}")
         return None
 

@@ -33,7 +33,19 @@ class Parameters(Section):
     )
     orbit_path: Path = Field(Path("work/orbits"), description="Where orbit files (.EOF) stand.")
     dem: OptionalPath = Field(
-        None, description="DEM GeoTIFF, heights above the ellipsoid in metres.", json_schema_extra={MUST_EXIST: True}
+        None, description="DEM raster of any coordinate system, heights in metres.", json_schema_extra={MUST_EXIST: True}
+    )
+    dem_source: Literal["file", "glo_30"] = Field(
+        "file",
+        description="file: `dem`; glo_30: Copernicus GLO-30, fetched once a frame (pip install satdaemon[dem]).",
+    )
+    dem_heights: Literal["ellipsoid", "EGM96", "EGM2008"] = Field(
+        "ellipsoid", description="What the heights of `dem` are above: the WGS84 ellipsoid, or the geoid EGM96 or EGM2008."
+    )
+    geoid: OptionalPath = Field(
+        None,
+        description="Grid of the geoid's heights above the ellipsoid (GeoTIFF, GTX); empty: PROJ's own, where it is installed.",
+        json_schema_extra={MUST_EXIST: True},
     )
     software_path: CommaList = Field(
         (), description="Directories put in front of PATH for the programs of `processor = command`."

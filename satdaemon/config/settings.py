@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from satdaemon.config.archives import ArchiveSettings
 from satdaemon.config.base import Section
 from satdaemon.config.sections import Machine, MachineTable, NetworkSettings, NotifySettings, Parameters
 from satdaemon.config.stages import (
@@ -33,6 +34,7 @@ class Settings(Section):
     unwrap: UnwrapSettings = Field(default_factory=UnwrapSettings)
     timeseries: TimeseriesSettings = Field(default_factory=TimeseriesSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
+    archives: ArchiveSettings = Field(default_factory=ArchiveSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     source: Path | None = None

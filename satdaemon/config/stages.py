@@ -9,9 +9,13 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from satdaemon.config.archives import ARCHIVES
 from satdaemon.config.base import MUST_EXIST, CommaList, OptionalNumber, OptionalPath, Section
 from satdaemon.domain import Resources
 
+ORBIT_ARCHIVES = ("aws", "cdse")
+_ADDRESS = re.compile(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?\Z")
+_RATE = re.compile(r"\d+(?:\.\d+)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -98,11 +102,18 @@ class DownloadSettings(StageSettings):
     space_gb: float = Field(
         0.3, ge=0, le=1000, description="Disk space that a job writes, GB for each burst of its frame, until it is learned."
     )
-    archives: CommaList = Field(("local",), description="Archives in order of preference: local.")
+    archives: CommaList = Field(
+        ("local",), description="Archives in order of preference: local (archive_path), asf, cdse; see [ARCHIVES]."
+    )
     archive_sessions: CommaList = Field(
         (),
         description="Downloads at once from an archive, over all machines: NAME N, comma separated (local 8, cdse 4); "
         "one that is not named has no limit.",
+    )
+    archive_bandwidth: CommaList = Field(
+        (),
+        description="Most that all downloads from an archive take together, over all machines: NAME MB_A_SECOND, comma separated "
+        "(cdse 40); each takes its share of archive_sessions, which has to name the archive too.",
     )
     archive_path: OptionalPath = Field(
         None,
@@ -112,10 +123,46 @@ class DownloadSettings(StageSettings):
     transfer: Literal["copy", "link"] = Field(
         "copy", description="How a local archive's file gets to data_path: copied, or hard-linked where possible."
     )
+    search_interval_h: float = Field(
+        6.0, ge=0, le=720, description="Hours between two searches of the archives for new scenes of all frames; 0: never."
+    )
+    search_overlap_h: float = Field(
+        12.0, ge=0, le=720, description="So many hours before the last answer each search begins, by time of publication."
+    )
+    search_whole_days: float = Field(
+        120.0, ge=1, le=3650, description="Each frame's whole history is searched once in so many days; a new frame's at once."
+    )
+    keep: Literal["always", "until_ingested", "space"] = Field(
+        "always",
+        description="How long zips that were fetched over HTTP stay in data_path: always; until_ingested: until their dates are "
+        "in points; space: until the disk is low, then the one needed least recently goes first. Fetched again where needed.",
+    )
     accept_resorb: bool = Field(True, description="Use a restituted orbit while the precise one does not exist.")
+    orbit_archives: CommaList = Field(
+        (),
+        description="Where orbits are fetched from that orbit_path lacks, in order: aws (a public bucket, no login), "
+        "aws ADDRESS (a mirror of it), cdse (with its login, as in [ARCHIVES]). Empty: orbit_path alone.",
+    )
     orbit_retry_s: float = Field(
         3600.0, ge=1, le=86400, description="Seconds until a date that waits for an orbit is looked at again."
     )
+
+    @field_validator("orbit_archives")
+    @classmethod
+    def _orbit_archive_and_address(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            name, _, address = one.partition(" ")
+            is_mirror = name == "aws" and _ADDRESS.match(address.strip()) is not None
+            if name not in ORBIT_ARCHIVES or (address.strip() and not is_mirror):
+                raise ValueError(f"aws, aws with the http(s) address of a mirror, or cdse; got {name!r}")
+        return value
+
+    @field_validator("archives")
+    @classmethod
+    def _are_archives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value) or not set(value) <= set(ARCHIVES):
+            raise ValueError(f"distinct names out of {', '.join(ARCHIVES)}; got {', '.join(value) or 'nothing'}")
+        return value
 
     @field_validator("archive_sessions")
     @classmethod
@@ -126,10 +173,40 @@ class DownloadSettings(StageSettings):
                 raise ValueError(f"the name of an archive and a number above 0, such as `cdse 4`; got {one!r}")
         return value
 
+    @field_validator("archive_bandwidth")
+    @classmethod
+    def _name_and_rate(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            name, _, number = one.rpartition(" ")
+            if name.strip() not in ARCHIVES[1:] or not _RATE.fullmatch(number) or float(number) <= 0:
+                raise ValueError(f"{' or '.join(ARCHIVES[1:])} and MB a second above 0, such as `cdse 40`; got {one!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _shares_known(self) -> Self:
+        unknown = [name for name, _ in _pairs(self.archive_bandwidth) if name not in self.sessions]
+        if unknown:
+            raise ValueError(f"archive_sessions: expected a number for {unknown[0]} too, by which archive_bandwidth is shared")
+        return self
+
+    @property
+    def is_far(self) -> bool:
+        """True where products may come over HTTP."""
+        return any(name != ARCHIVES[0] for name in self.archives)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Bytes a second that one download may take, by archive, where that is limited."""
+        return {name: 1e6 * float(rate) / self.sessions[name] for name, rate in _pairs(self.archive_bandwidth)}
+
     @property
     def sessions(self) -> dict[str, int]:
         """Downloads at once by archive, where that is limited."""
-        return {name.strip(): int(number) for name, _, number in (one.rpartition(" ") for one in self.archive_sessions)}
+        return {name: int(number) for name, number in _pairs(self.archive_sessions)}
+
+
+def _pairs(value: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(name.strip(), number) for name, _, number in (one.rpartition(" ") for one in value)]
 
 
 class SlcSettings(StageSettings):

@@ -3,14 +3,17 @@
 from satdaemon.db.database import Database
 from satdaemon.db.initialise import init_database
 from satdaemon.db.models import (
+    ArchiveLook,
     Burst,
     Condition,
     DaemonPart,
     DaemonTools,
+    DateLatency,
     DeletedFrame,
     FailedJob,
     File,
     FileOrbit,
+    FileSource,
     Frame,
     FrameChange,
     FrameRun,
@@ -40,15 +43,18 @@ from satdaemon.db.models import (
 )
 
 __all__ = [
+    "ArchiveLook",
     "Burst",
     "Condition",
     "DaemonPart",
     "DaemonTools",
     "Database",
+    "DateLatency",
     "DeletedFrame",
     "FailedJob",
     "File",
     "FileOrbit",
+    "FileSource",
     "Frame",
     "FrameChange",
     "FrameRun",

@@ -119,7 +119,7 @@ class Database(Store):
         return make_frame(self, list(burst_list), frame_id)
 
     def fill_files_table(self, frame_id: str) -> FilesReport:
-        """Enter the scenes that the archive has of a frame."""
+        """Enter the scenes that the configured archives have of a frame, each with the archives that have it."""
         from satdaemon.db.scenes import fill_files
 
         return fill_files(self, frame_id)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.models import File, files2bursts, frames2files
 from satdaemon.db.models.catalogue import BAD, MISSING
-from satdaemon.db.scenes import scene_of
+from satdaemon.db.scene_rows import published_of, scene_of
 from satdaemon.domain import Frame, Scene
 from satdaemon.planning.scenes import newest_products, same_acquisition, split_dates
 
@@ -53,14 +53,16 @@ def days_of_files(session: Session, frame: Frame, files: Sequence[File]) -> dict
     """The same for given files, also of a frame that is not made yet."""
     bursts, starts = _bursts(session, frame)
     whole = [f for f in files if f.start_utc is not None and bursts.get(f.id)]
-    good = [scene_of(f) for f in whole if f.state not in (BAD, MISSING)]
+    known = published_of(session, whole)
+    scenes_of = {f.id: scene_of(f, published_utc=known.get(f.id)) for f in whole}
+    good = [scenes_of[f.id] for f in whole if f.state not in (BAD, MISSING)]
     valid = newest_products(good, bursts)
     kept = {scene.id for scene in valid}
     days: dict[date, Day] = {}
     for date_, scenes in split_dates(valid, starts).items():
         present = frozenset(b for scene in scenes for b in bursts[scene.id])
         days[date_] = Day(sorted(scenes, key=lambda s: (s.start_utc, s.id)), bursts=present)
-    standing = valid if len(whole) == len(good) else newest_products([scene_of(f) for f in whole], bursts)
+    standing = valid if len(whole) == len(good) else newest_products(scenes_of.values(), bursts)
     for date_, scenes in split_dates(standing, starts).items():
         day = days.setdefault(date_, Day())
         day.made_of = frozenset(s.id for s in scenes)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from satdaemon.config import NetworkSettings, Settings
 from satdaemon.db import links
 from satdaemon.db.bursts import to_value
+from satdaemon.db.clock import now_utc
 from satdaemon.db.daemon import changed
 from satdaemon.db.frame_choice import by_ids, by_polygon, check_frame_id, warnings_of
 from satdaemon.db.licsar import by_licsar_id
@@ -123,6 +125,13 @@ def frame_of(session: Session, frame_id: str) -> FrameValue:
     mine = select(Burst).join(frames2bursts).where(frames2bursts.c.frame_id == frame_id)
     bursts = along_track(to_value(b) for b in session.scalars(mine))
     return FrameValue(row.id, row.track, row.orbit_direction, tuple(bursts))
+
+
+def history_searched(session: Session, frame_ids: Sequence[str], now: datetime | None = None) -> None:
+    """The archives were searched for all that they have of these frames."""
+    # What a frame is has not changed: the time of its last change stays.
+    values = {"searched_utc": now or now_utc(), "last_updated": Frame.last_updated}
+    session.execute(update(Frame).where(Frame.id.in_(frame_ids)).values(**values))
 
 
 def network_settings(settings: Settings, frame: Frame) -> NetworkSettings:

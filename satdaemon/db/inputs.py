@@ -16,7 +16,7 @@ from satdaemon.db.jobs.moves import locked
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.models import File, Frame, Ifg, Master, Product, RsarIfg, frames2files
 from satdaemon.db.models.products import LEFT_BEHIND
-from satdaemon.db.scenes import scene_of
+from satdaemon.db.scene_rows import scene_of, sources_of
 from satdaemon.db.staleness.conditions import recorded, stage_settings
 from satdaemon.db.store import Store
 from satdaemon.domain import Frame as FrameValue
@@ -44,9 +44,11 @@ def stage_input(db: Store, job_id: int, attempt: int, out_dir: Path) -> StageInp
         network = network_settings(db.settings, frame)
         roles = _roles(session, job, master_date, network)
         paths, prints = _resolve(db, session, job.frame_id, roles)
-        scenes = _scenes(session, job)
+        scenes = _scenes(db, session, job)
         value = frame_of(session, job.frame_id)
         settings = stage_settings(db.settings, frame, job.stage, network)
+        if job.stage is Stage.DOWNLOAD:
+            settings["sites"] = db.settings.archives.model_dump(mode="json")
         row.newest_input = session.scalar(select(func.max(Product.id)).where(Product.frame_id == job.frame_id)) or 0
         row.inputs = _kept(db, job, settings, scenes, prints, value, master_date)
         return StageInput(
@@ -152,7 +154,7 @@ def _resolve(
     return paths, prints
 
 
-def _scenes(session: Session, job: Job) -> tuple[Scene, ...]:
+def _scenes(db: Store, session: Session, job: Job) -> tuple[Scene, ...]:
     if job.stage not in (Stage.DOWNLOAD, Stage.SLC):
         return ()
     link = frames2files.c
@@ -162,7 +164,9 @@ def _scenes(session: Session, job: Job) -> tuple[Scene, ...]:
         .where(link.frame_id == job.frame_id, link.date == job.date1, or_(link.valid == 1, link.valid.is_(None)))
         .order_by(File.start_utc, File.id)
     )
-    return tuple(scene_of(file) for file in found)
+    files = found.all()
+    sources = sources_of(session, db.settings, [file.id for file in files]) if job.stage is Stage.DOWNLOAD else {}
+    return tuple(scene_of(file, sources.get(file.id, ())) for file in files)
 
 
 def _paths(db: Store, out_dir: Path) -> dict[str, Path]:
@@ -170,6 +174,8 @@ def _paths(db: Store, out_dir: Path) -> dict[str, Path]:
     paths = {"data": parameters.data_path, "orbits": parameters.orbit_path, "scratch": out_dir.parent / "scratch"}
     if parameters.dem is not None:
         paths["dem"] = parameters.dem
+    if parameters.geoid is not None:
+        paths["geoid"] = parameters.geoid
     if db.settings.download.archive_path is not None:
         paths["archive"] = db.settings.download.archive_path
     return paths

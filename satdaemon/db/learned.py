@@ -35,6 +35,12 @@ LEAST_GB = 0.25
 OOM_FACTOR = 1.5
 """What a job that ran out of memory asks for next, times what it had."""
 _GB = 1e9
+_FAR_GB = (
+    "(SELECT CASE WHEN count(*) > 0 AND count(*) = sum(CASE WHEN w.size > 0 AND substr(w.url, 1, 4) = 'http' THEN 1 ELSE 0 END)"
+    " THEN sum(w.size) / 1e9 END FROM frames2files v JOIN files w ON w.id = v.file_id WHERE v.frame_id = o.frame_id"
+    " AND v.date = o.date1 AND coalesce(v.valid, 1) = 1 AND w.state <> 'on_disk')"
+)
+"""SQL: what the zips of a download take, where all that are not on disk come over HTTP and tell their size."""
 _CLASSES = 12
 
 
@@ -108,7 +114,9 @@ def _tell_siblings(db: Store, session: Session, row: LearnedCost) -> None:
     chosen = select(PendingJob.job_id).where(*same, PendingJob.attempt == 0, PendingJob.memory_gb != asked_gb)
     values: dict[str, Any] = {"memory_gb": asked_gb}
     if row.wall_s is not None:
-        values |= {"predicted_s": row.wall_s, "space_gb": row.space_gb}
+        values["predicted_s"] = row.wall_s
+        if not (row.stage == Stage.DOWNLOAD and db.settings.download.is_far):  # the sizes of its zips are known
+            values["space_gb"] = row.space_gb
     # Whoever is at work on such a job goes on with what it asked for: this waits for nobody.
     free = chosen.with_for_update(skip_locked=True).scalar_subquery() if db.on_postgresql else chosen.scalar_subquery()
     session.flush()
@@ -140,7 +148,10 @@ def asked_sql(settings: Settings, only_frames: str) -> tuple[str, str]:
     learned_gb = f"WHEN l.memory_gb < {configured_gb} THEN l.memory_gb" if settings.parameters.learn_resources else ""
     memory = f"CASE WHEN l.after_oom_gb > {configured_gb} THEN l.after_oom_gb {learned_gb} ELSE {configured_gb} END"
     bursts = "coalesce(z.bursts, 0)"
-    columns = f"{cpu}, {memory}, {disk}, coalesce(l.space_gb, {space_gb} * {bursts}), l.wall_s, {_class_of(bursts)}"
+    space = f"coalesce(l.space_gb, {space_gb} * {bursts})"
+    if settings.download.is_far:
+        space = f"CASE o.stage WHEN '{Stage.DOWNLOAD}' THEN coalesce({_FAR_GB}, {space}) ELSE {space} END"
+    columns = f"{cpu}, {memory}, {disk}, {space}, l.wall_s, {_class_of(bursts)}"
     joins = (
         " LEFT JOIN (SELECT b.frame_id, count(*) AS bursts FROM frames2bursts b WHERE 1 = 1"
         f"{only_frames} GROUP BY b.frame_id) z ON z.frame_id = o.frame_id"

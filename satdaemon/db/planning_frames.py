@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from satdaemon.db import network, prepared, space, staleness
+from satdaemon.db import network, prepared, retention, space, staleness
 from satdaemon.db.arrays import among, array
 from satdaemon.db.changes import Changes
 from satdaemon.db.queueing import Queued, Queueing, lost_sql
@@ -63,9 +63,12 @@ class Frames:
         """What there is to do with these frames, in two statements."""
         postgresql = self.db.on_postgresql
         mine, his = among(postgresql, "p.frame_id", "frames"), among(postgresql, "x.frame_id", "frames")
+        removed = f"EXISTS (SELECT 1 FROM products p WHERE p.removed_utc IS NOT NULL AND {mine})"
+        if self.db.settings.download.is_far:
+            removed += f" OR {retention.any_removed(among(postgresql, 'l.frame_id', 'frames'))}"
         asked = {
             "lost": lost_sql(postgresql),
-            "removed": f"EXISTS (SELECT 1 FROM products p WHERE p.removed_utc IS NOT NULL AND {mine})",
+            "removed": removed,
             "master": f"EXISTS (SELECT 1 FROM master x WHERE {his} AND {_OPEN})"
             f" OR EXISTS (SELECT 1 FROM pending_jobs p WHERE p.kind = '{RowKind.MASTER.value}' AND {mine})",
         }
@@ -106,6 +109,7 @@ class Frames:
         # What was seen goes with the transaction that plans it: nothing is lost where that fails.
         if ahead.is_any_removed:
             space.bring_back(session, frames)
+            retention.bring_back(session, frames)
         return Queueing(
             self.db, session, frames, seen.ids(frames), is_any_lost=ahead.is_any_lost,
             with_masters=ahead.is_any_master_open or ahead.is_any_lost or ahead.is_any_removed,

@@ -16,7 +16,7 @@ from satdaemon.db.bursts import to_value
 from satdaemon.db.dates import Day, days_of_files
 from satdaemon.db.frame_choice import Choice, by_ids, gaps, warnings_of
 from satdaemon.db.frames import frame_of, network_settings, row_of
-from satdaemon.db.master_choice import choose, orbit_files
+from satdaemon.db.master_choice import choose, precise_of
 from satdaemon.db.models import File, Master, files2bursts, frames2files
 from satdaemon.db.models import Frame as FrameRow
 from satdaemon.db.store import Store
@@ -160,7 +160,7 @@ def _master(
     row = session.get(FrameRow, frame.id)
     after = (db.settings.network if row is None else network_settings(db.settings, row)).reference_after_days
     try:
-        choice = choose(frame, days, usable, orbit_files(db), known, after_days=after)
+        choice = choose(frame, days, usable, precise_of(db), known, after_days=after)
     except NotReady as error:
         return None, str(error)
     return choice.date, choice.reason

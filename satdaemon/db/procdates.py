@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from satdaemon.archive.eof import OrbitFile
 from satdaemon.config import NetworkSettings
 from satdaemon.db import file_orbits, network
 from satdaemon.db.baselines import Baselines, baselines
@@ -19,7 +18,7 @@ from satdaemon.db.daemon import changed
 from satdaemon.db.date_rows import follow_files, is_made, verdict
 from satdaemon.db.dates import Day, days_of_frame, keep_dates
 from satdaemon.db.frames import frame_of, network_settings
-from satdaemon.db.master_choice import choose, orbit_files
+from satdaemon.db.master_choice import PreciseOrbits, choose, precise_of
 from satdaemon.db.models import Frame, Ifg, Master, stage_id
 from satdaemon.db.store import Store
 from satdaemon.domain import Frame as FrameValue
@@ -63,12 +62,12 @@ def update_dates(db: Store, frame_id: str, user_master_date: date | None = None)
     """
     with db.read_scope() as session:
         has_master = session.scalar(select(Master.id).where(Master.frame_id == frame_id)) is not None
-    files = () if has_master else orbit_files(db)
+    precise = PreciseOrbits() if has_master else precise_of(db)
     file_orbits.complete(db, file_orbits.of_frame(frame_id))
-    return db.write(lambda session: _update(db, session, frame_id, user_master_date, files))
+    return db.write(lambda session: _update(db, session, frame_id, user_master_date, precise))
 
 
-def _update(db: Store, session: Session, frame_id: str, wish: date | None, files: tuple[OrbitFile, ...]) -> DatesReport:
+def _update(db: Store, session: Session, frame_id: str, wish: date | None, precise: PreciseOrbits) -> DatesReport:
     report = DatesReport(frame_id)
     frame = frame_of(session, frame_id)
     row = session.scalars(select(Frame).where(Frame.id == frame_id).with_for_update()).one()
@@ -78,7 +77,7 @@ def _update(db: Store, session: Session, frame_id: str, wish: date | None, files
     touched = keep_dates(session, frame_id, days)
     report.dates = sorted(days)
     known = baselines(session, frame, days) if _wants_baselines(session, frame_id, days) else None
-    _choose_master(session, report, frame, days, files, settings, wish, known)
+    _choose_master(session, report, frame, days, precise, settings, wish, known)
     outcome = follow_files(session, frame, days, settings, master=report.master, touched=touched)
     report.added, report.excluded, report.returned = outcome.added, outcome.excluded, outcome.returned
     report.stale = outcome.stale
@@ -101,7 +100,7 @@ def _choose_master(
     report: DatesReport,
     frame: FrameValue,
     days: Mapping[date, Day],
-    files: tuple[OrbitFile, ...],
+    precise: PreciseOrbits,
     settings: NetworkSettings,
     wish: date | None,
     known: Baselines | None,
@@ -124,7 +123,7 @@ def _choose_master(
     usable = {day for day, found in verdicts.items() if found.usable and day not in by_hand}
     try:
         after = settings.reference_after_days
-        choice = choose(frame, days, usable, files, known or Baselines.none(), after_days=after, wish=wish)
+        choice = choose(frame, days, usable, precise, known or Baselines.none(), after_days=after, wish=wish)
     except NotReady as error:
         report.master_reason = str(error)
         return

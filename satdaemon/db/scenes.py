@@ -1,101 +1,137 @@
-"""Scenes of an archive become rows of `files`, before anything is downloaded."""
+"""Scenes of the archives become rows of `files`, before anything is downloaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from functools import partial
 
-from satdaemon.archive import Archive, LocalArchive
-from satdaemon.db.daemon import changed
-from satdaemon.db.files import enter, enter_bad
-from satdaemon.db.frames import frame_of
-from satdaemon.db.models import File
-from satdaemon.db.models.catalogue import BAD, ON_DISK, REMOTE
+from satdaemon.archive import sites
+from satdaemon.archive.area import Area
+from satdaemon.archive.found import Catalogue, Found
+from satdaemon.archive.names import LOCAL
+from satdaemon.archive.secrets import redacted
+from satdaemon.db.frames import frame_of, history_searched
+from satdaemon.db.listed import Entered, Reader, enter_listed
 from satdaemon.db.store import Store
-from satdaemon.domain import Scene
-from satdaemon.errors import DataError, RequestError
-from satdaemon.insar.safe import SafeProduct, read_product
+from satdaemon.db.within import undone
+from satdaemon.domain import Frame
+from satdaemon.errors import ArchiveError, RequestError, SatDaemonError
+from satdaemon.insar.safe import read_product
 
-Reader = Callable[[Path], SafeProduct]
+TOGETHER = 20
+"""Frames of one question: their scenes are thousands, which is as much as an archive pages through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What the archives answered, in order of preference."""
+
+    found: Mapping[str, Found]
+    failed: Mapping[str, str]
+    """Archive -> why it gave no answer."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know though there is an answer."""
+        silent = [f"{name} did not answer, others did: {why}" for name, why in self.failed.items()]
+        left_out = [
+            f"{name}: {count} entries left out: {reason}"
+            for name, found in self.found.items()
+            for reason, count in found.skipped.items()
+        ]
+        return (*silent, *left_out)
 
 
 @dataclass(frozen=True, slots=True)
 class FilesReport:
-    """What an archive had of a frame."""
+    """What the archives had of some frames."""
 
-    frame_id: str
+    frames: tuple[str, ...]
     found: int
     added: int
+    renewed: int
     bad: dict[str, str]
     """Scene -> why it cannot be used."""
     warnings: tuple[str, ...] = ()
+    listed: Mapping[str, int] | None = None
+    """Archive -> how many of the scenes it has."""
 
 
-def scene_of(file: File) -> Scene:
-    """A row of `files` as a value. RequestError where it lacks what only the product itself tells."""
-    if file.start_utc is None or file.stop_utc is None or file.platform is None or file.absolute_orbit is None:
-        raise RequestError(f"file {file.id}: its row lacks start, stop, platform or orbit; run ingest-files on its zip")
-    return Scene(
-        id=file.id,
-        date=file.date,
-        start_utc=file.start_utc,
-        stop_utc=file.stop_utc,
-        platform=file.platform,
-        absolute_orbit=file.absolute_orbit,
-        track=file.track,
-        orbit_direction=file.orbit_direction or "",
-        proc_utc=file.proc_utc,
-        url=file.url or (Path(file.abspath).absolute().as_uri() if file.abspath else ""),
-        path=Path(file.abspath) if file.abspath else None,
-        size=file.size,
-        checksum=file.checksum,
+def search_archives(
+    db: Store, frame_ids: Sequence[str], *, only: Sequence[str] = (), catalogues: Sequence[Catalogue] | None = None
+) -> Searched:
+    """Ask every configured archive (or `only` some) for the scenes of frames, which should be near one another.
+
+    One that fails is a warning where another answers. Where all fail, the error says each reason.
+    """
+    with db.read_scope() as session:
+        frames = [frame_of(session, frame_id) for frame_id in frame_ids]
+    found: dict[str, Found] = {}
+    failed: dict[str, SatDaemonError] = {}
+    for catalogue in sites.catalogues(db.settings, only) if catalogues is None else catalogues:
+        try:
+            found[catalogue.name] = catalogue.search(_area(frames, catalogue))
+        except (ArchiveError, RequestError) as error:
+            failed[catalogue.name] = error
+    if found:
+        return Searched(found, {name: redacted(str(error)) for name, error in failed.items()})
+    raise _all_of(failed)
+
+
+def fill_files(
+    db: Store,
+    *frame_ids: str,
+    only: Sequence[str] = (),
+    catalogues: Sequence[Catalogue] | None = None,
+    read: Reader = read_product,
+    dry_run: bool = False,
+) -> FilesReport:
+    """Enter every scene that the archives have of frames, with its bursts; those known and unchanged are not read again.
+
+    A scene that cannot be read is entered as bad with the reason, so that its date shows up and says why. With `dry_run` all
+    is done and undone.
+    """
+    searched = search_archives(db, frame_ids, only=only, catalogues=catalogues)
+    listed = {name: found.listed for name, found in searched.found.items()}
+    one = frame_ids[0] if len(frame_ids) == 1 else None
+
+    def work(store: Store) -> Entered:
+        entered = enter_listed(store, listed, who="fill_files_table", read=read, frame_id=one)
+        if not searched.failed and not only:
+            store.write(partial(history_searched, frame_ids=frame_ids))
+        return entered
+
+    entered = undone(db, work) if dry_run else work(db)
+    return FilesReport(
+        frame_ids,
+        entered.found,
+        entered.added,
+        entered.renewed,
+        entered.bad,
+        (*searched.warnings, *entered.warnings),
+        {name: len(some) for name, some in listed.items()},
     )
 
 
-def fill_files(db: Store, frame_id: str, *, archive: Archive | None = None, read: Reader = read_product) -> FilesReport:
-    """Enter every scene that the archive has of a frame, with its bursts; those known and unchanged are not read again.
-
-    A scene that cannot be read is entered as bad with the reason, so that its date shows up and says why.
-    """
-    archive = archive or _archive(db)
+def together(db: Store, frame_ids: Sequence[str]) -> list[tuple[str, ...]]:
+    """Frames that are searched for in one go: those of a track and direction, at most so many."""
     with db.read_scope() as session:
-        frame = frame_of(session, frame_id)
-    scenes = list(archive.search(frame))
-    added, bad, warnings = 0, {}, []
-    for scene in scenes:
-        with db.read_scope() as session:
-            known = session.get(File, scene.id)
-        if known is not None and known.state != BAD and (known.state == ON_DISK or known.size == scene.size):
-            continue
-        values: dict[str, Any] = {"url": scene.url, "size": scene.size, "checksum": scene.checksum}
-        try:
-            product = read(_local_path(scene))
-        except DataError as error:
-            bad[scene.id] = str(error)
-            with db.session_scope() as session:
-                enter_bad(session, scene, str(error), frame_id=frame_id, **values)
-            continue
-        with db.session_scope() as session:
-            warnings += enter(session, product, state=REMOTE, reason=None, **values)
-        added += known is None
-    if added or bad:
-        with db.session_scope() as session:
-            changed(session, who="fill_files_table", what=f"{added} scenes, {len(bad)} bad", frame_id=frame_id)
-    return FilesReport(frame_id, len(scenes), added, bad, tuple(warnings))
+        frames = [frame_of(session, frame_id) for frame_id in frame_ids]
+    groups: dict[tuple[int, str], list[str]] = {}
+    for frame in frames:
+        groups.setdefault((frame.track, frame.orbit_direction), []).append(frame.id)
+    return [tuple(ids[k : k + TOGETHER]) for _, ids in sorted(groups.items()) for k in range(0, len(ids), TOGETHER)]
 
 
-def _archive(db: Store) -> Archive:
-    settings = db.settings.download
-    if settings.archive_path is None:
-        raise RequestError("[DOWNLOAD] archive_path: expected the directory of the local archive, got nothing: set it")
-    return LocalArchive(settings.archive_path, settings.transfer)
+def _area(frames: Sequence[Frame], catalogue: Catalogue) -> Area:
+    """Over HTTP footprints are asked for; a directory is searched by track where there are none."""
+    return Area.of_frames(frames, bare=catalogue.name == LOCAL)
 
 
-def _local_path(scene: Scene) -> Path:
-    parts = urlsplit(scene.url)
-    if parts.scheme != "file":
-        raise RequestError(f"{scene.id}: expected a scene of a local archive (file://...), got {scene.url!r}")
-    return Path(unquote(parts.path))
+def _all_of(failed: Mapping[str, SatDaemonError]) -> SatDaemonError:
+    if len(failed) == 1:
+        return next(iter(failed.values()))
+    words = "; ".join(f"{name}: {redacted(str(error))}" for name, error in failed.items())
+    kind = ArchiveError if any(isinstance(error, ArchiveError) for error in failed.values()) else RequestError
+    return kind(f"no archive answers: {words}")

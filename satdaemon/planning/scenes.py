@@ -38,7 +38,7 @@ def newest_products(scenes: Iterable[Scene], bursts_of: Mapping[str, Collection[
 
     With `bursts_of` (scene id -> burst ids) a product all of whose bursts are in one newer product of the same
     pass counts as replaced too, however its start and stop have moved. A product whose processing time is not
-    known counts as the oldest; of two equal ones the greater name is taken.
+    known counts as the oldest; of two such the one that was published last, of two equal ones the greater name is taken.
     """
     kept: dict[tuple[str, int], list[Scene]] = {}
     for scene in sorted(scenes, key=_age, reverse=True):
@@ -73,7 +73,7 @@ def split_dates(scenes: Iterable[Scene], first_burst_utc: Mapping[str, datetime]
 
 
 def _age(scene: Scene) -> tuple[bool, datetime, str]:
-    return scene.proc_utc is not None, scene.proc_utc or scene.start_utc, scene.id
+    return scene.proc_utc is not None, scene.proc_utc or scene.published_utc or scene.start_utc, scene.id
 
 
 def _replaces(newer: Scene, older: Scene, bursts_of: Mapping[str, Collection[str]] | None) -> bool:

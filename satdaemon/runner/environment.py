@@ -11,6 +11,7 @@ from pathlib import Path
 from satdaemon.config import Settings
 from satdaemon.domain import StageInput
 from satdaemon.joblog import ENV_CONFIG, JobContext
+from satdaemon.status import Stage
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -24,6 +25,9 @@ _THREADS = (
     "BLOSC_NTHREADS",
 )
 
+LOGINS = ("EARTHDATA_TOKEN", "EARTHDATA_USERNAME", "EARTHDATA_PASSWORD", "CDSE_USERNAME", "CDSE_PASSWORD", "NETRC")
+"""Variables that hold archives' logins, or say where they are."""
+
 
 def whole_cores(cpu: float) -> int:
     """Threads for a share of cores: at least one."""
@@ -35,6 +39,9 @@ def job_environment(
 ) -> dict[str, str]:
     """Variables for a job's program, on top of this process's own."""
     environment = dict(os.environ if base is None else base)
+    if job.stage is not Stage.DOWNLOAD or settings.stage(job.stage).processor != "builtin":
+        # Logins of archives are for our own downloads; what else wants one is given it by name ([STAGE] environment).
+        environment = {name: value for name, value in environment.items() if name not in LOGINS}
     environment.update(context.to_environment())
     if settings.source is not None:
         environment[ENV_CONFIG] = str(settings.source)

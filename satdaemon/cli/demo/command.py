@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -24,6 +24,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same archive.")] = 1,
     database: Annotated[str | None, typer.Option(help="URL of a database; default: SQLite below OUT.")] = None,
     out: Annotated[Path, typer.Option(help="Directory of the demo.")] = Path("demo"),
+    archive: Annotated[
+        Literal["asf", "cdse"] | None,
+        typer.Option(help="Fetch the products over HTTP from a stand-in for this archive, with faults; default: a directory."),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave Prefect and its UI running at the end, until Ctrl-C.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over: remove what an earlier demo left.")] = False,
 ) -> None:
@@ -31,24 +35,28 @@ def demo(
 
     Run again, it resumes; a finished demo only prints its result.
     """
+    from satdaemon.cli.demo.archive import served
     from satdaemon.cli.demo.place import configure, prepare
 
     started = time.monotonic()
     console = make_console()
-    place = prepare(out, options={"dates": dates, "seed": seed, "database": database}, fresh=fresh)
+    options = {"dates": dates, "seed": seed, "database": database, **({} if archive is None else {"archive": archive})}
+    place = prepare(out, options=options, fresh=fresh)
     if not place.summary.exists():
         make_archive(place, dates=dates, seed=seed)
-        settings = configure(place, database=database)
-        make_frame(place, settings, console)
-        _process(place, settings, console)
+        settings = configure(place, database=database, archive=archive)
+        with served(place, settings, archive, seed, console):
+            make_frame(place, settings, console)
+            _process(place, settings, console)
         _need_points(place, settings, console)
         compare(place, settings, wall_s=time.monotonic() - started)
-    settings = configure(place, database=database)
+    settings = configure(place, database=database, archive=archive)
     _tell(place, settings, console)
     if keep:
         from satdaemon.cli.demo.services import stay_up
 
-        stay_up(settings, console)
+        with served(place, settings, archive, seed, console):
+            stay_up(settings, console)
 
 
 def make_archive(place: Place, *, dates: int, seed: int) -> None:

@@ -62,13 +62,14 @@ def prepare(root: Path, *, options: dict[str, Any], fresh: bool) -> Place:
     return place
 
 
-def configure(place: Place, *, database: str | None) -> Settings:
+def configure(place: Place, *, database: str | None, archive: str | None = None) -> Settings:
     """Write the demo's satdaemon.cfg (once), with free ports, and read it."""
     if not place.config.exists():
-        prefect_port, dask_port = _free_ports(2)
+        prefect_port, dask_port, *ports = _free_ports(4)
         text = _TEMPLATE.format(
-            database=database or f"sqlite:///{place.root / 'satdaemon.sqlite'}", prefect_port=prefect_port, dask_port=dask_port
-        )
+            database=database or f"sqlite:///{place.root / 'satdaemon.sqlite'}", prefect_port=prefect_port, dask_port=dask_port,
+            download=_LOCAL if archive is None else _FAR.format(archive=archive), archives=_far_section(archive, ports),
+        )  # fmt: skip
         place.config.write_text(text)
     return load(place.config)
 
@@ -82,6 +83,17 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def _far_section(archive: str | None, ports: list[int]) -> str:
+    """[ARCHIVES]: a stand-in at two ports of this host, which alone sees the login."""
+    if archive is None:
+        return ""
+    base, hosts = f"http://127.0.0.1:{ports[0]}", ", ".join(f"127.0.0.1:{port}" for port in ports)
+    keys = {"asf": ("search", "login"), "cdse": ("catalogue", "download", "login")}[archive]
+    # ASF's zips are where its token must not be shown.
+    own = hosts if archive == "cdse" else hosts.partition(",")[0]
+    return _SECTION.format(keys="\n".join([*(f"{archive}_{key} = {base}" for key in keys), f"{archive}_hosts = {own}"]))
 
 
 _TEMPLATE = """\
@@ -106,8 +118,7 @@ memory_gb = 6
 disk = 100
 
 [DOWNLOAD]
-archive_path = simulation/archive
-transfer = link
+{download}
 orbit_retry_s = 3600
 memory_gb = 1
 
@@ -128,4 +139,14 @@ memory_gb = 3
 
 [INGEST]
 memory_gb = 3
+{archives}"""
+_LOCAL = """archive_path = simulation/archive
+transfer = link"""
+_FAR = """archives = {archive}
+archive_sessions = {archive} 2"""
+_SECTION = """
+[ARCHIVES]
+timeout_s = 10
+pause_s = 0.2
+{keys}
 """

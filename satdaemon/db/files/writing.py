@@ -86,7 +86,7 @@ def _enter_one(session: Session, one: Probe, polarisation: str, found: Walk) -> 
     path = str(one.path)
     if one.growing:
         return "growing", [one.problem or "still being written"]
-    values = _values(one)
+    values = {**_values(one), "fetched_utc": None}  # whatever stands there now, others put it there
     if one.product is None:
         _enter_bad(session, one, values, found)
         return "bad", [one.problem]

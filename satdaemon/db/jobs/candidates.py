@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, select, text
 from sqlalchemy.orm import Session
 
-from satdaemon.archive.names import archive_of
+from satdaemon.archive.names import LOCAL, archive_of
 from satdaemon.db.arrays import among, array
 from satdaemon.db.clock import ago_sql, now_sql, seconds_since, since_sql
 from satdaemon.db.jobs.reservation import Need, Shelf
@@ -123,7 +123,7 @@ def shelves(db: Store, session: Session, live: list[Running]) -> list[Shelf]:
 
 
 def name_archives(db: Store, session: Session, found: list[Candidate]) -> dict[int, str]:
-    """The archive of each download, by the addresses of its products; kept with the job once looked up.
+    """The archive of each download: the preferred one of its products; kept with the job once looked up.
 
     A product that is on disk already needs no session.
     """
@@ -131,19 +131,32 @@ def name_archives(db: Store, session: Session, found: list[Candidate]) -> dict[i
     known = {c.job_id: c.archive for c in downloads if c.archive is not None}
     missing = [c.job_id for c in downloads if c.archive is None]
     if missing:
-        sql = (
-            "SELECT p.job_id, f.url FROM pending_jobs p JOIN frames2files l ON l.frame_id = p.frame_id AND l.date = p.date1"
-            f" JOIN files f ON f.id = l.file_id WHERE {among(db.on_postgresql, 'p.job_id', 'jobs')} AND f.state <> :there"
-            " AND f.url IS NOT NULL AND coalesce(l.valid, 1) = 1 ORDER BY p.job_id, f.url"
-        )
-        local = archive_of(None)
-        new = dict.fromkeys(missing, local)
-        for job_id, url in session.execute(text(sql), {"jobs": array(db.on_postgresql, missing), "there": ON_DISK}):
-            if new[job_id] == local:
-                new[job_id] = archive_of(url)
+        new = dict.fromkeys(missing, LOCAL) | _preferred(db, session, missing)
         for name in set(new.values()):
             write = f"UPDATE pending_jobs SET archive = :name WHERE {among(db.on_postgresql, 'job_id', 'jobs')}"
             mine = [job_id for job_id, archive in new.items() if archive == name]
             session.execute(text(write), {"name": name, "jobs": array(db.on_postgresql, mine)})
         known |= new
     return known
+
+
+def _preferred(db: Store, session: Session, job_ids: list[int]) -> dict[int, str]:
+    """Of each job the first archive that is none of our disks: by the order of the configuration, else by the address."""
+    sql = (
+        "SELECT p.job_id, f.id, f.url, s.archive FROM pending_jobs p"
+        " JOIN frames2files l ON l.frame_id = p.frame_id AND l.date = p.date1 JOIN files f ON f.id = l.file_id"
+        f" LEFT JOIN file_sources s ON s.file_id = f.id WHERE {among(db.on_postgresql, 'p.job_id', 'jobs')}"
+        " AND f.state <> :there AND f.url IS NOT NULL AND coalesce(l.valid, 1) = 1 ORDER BY p.job_id, f.id"
+    )
+    order, hosts = db.settings.download.archives, db.settings.archives.hosts
+    by_file: dict[tuple[int, str], str] = {}
+    for job_id, file_id, url, archive in session.execute(text(sql), {"jobs": array(db.on_postgresql, job_ids), "there": ON_DISK}):
+        best, ranks = by_file.get((job_id, file_id)), {name: rank for rank, name in enumerate(order)}
+        one = archive if archive in ranks else archive_of(url, hosts)
+        if best is None or ranks.get(one, len(order)) < ranks.get(best, len(order)):
+            by_file[job_id, file_id] = one
+    chosen: dict[int, str] = {}
+    for (job_id, _), one in by_file.items():
+        if one != LOCAL:
+            chosen.setdefault(job_id, one)
+    return chosen

@@ -17,8 +17,7 @@ from satdaemon.db.jobs import blame
 from satdaemon.db.jobs.moves import Outcome, forget, locked, same_work
 from satdaemon.db.jobs.queue import to_job
 from satdaemon.db.messages import occasions
-from satdaemon.db.models import FailedJob, File, Frame, Ifg, JobEvent, Orbit, RunningJob, stage_id
-from satdaemon.db.models.catalogue import ON_DISK
+from satdaemon.db.models import FailedJob, Frame, Ifg, JobEvent, Orbit, RunningJob, stage_id
 from satdaemon.db.points import activate_of_job
 from satdaemon.db.rows import move
 from satdaemon.db.store import Store
@@ -56,6 +55,11 @@ def finish(
     """
     stands = out_dir if out_dir is not None else product if publish is None else None
     measured = products.measure(stands) if stands is not None and product is not None else None
+    arrived = None
+    if result.scenes:  # of a download: it alone reads products
+        from satdaemon.db import arrived as arrivals
+
+        arrived = arrivals.read_arrived(db, result.scenes)
     published: list[bool] = []
 
     def work(session: Session) -> bool:
@@ -66,6 +70,9 @@ def finish(
             publish()
             published.append(True)
         warnings = [*result.warnings, *_keep(db, session, job, result, usage, product, measured)]
+        if arrived is not None:
+            arrivals.put_on_disk(session, result.scenes)
+            warnings += arrivals.enter_arrived(session, arrived)
         _row_done(session, job, result, warnings)
         session.execute(delete(FailedJob).where(*same_work(FailedJob, job)))
         of_job(session, FINISHED, job, message="; ".join(warnings) or None, usage=usage)
@@ -145,24 +152,14 @@ def _keep(
         found = measured or products.measure(product)
         made = products.record(session, job, to_job(job, job.attempt), result, usage, product, found)
         warnings += products.made_in_vain(session, made)
-    if stage is Stage.DOWNLOAD:
-        _files(session, result)
-        if product is not None:
-            _orbits(session, product)
+    if stage is Stage.DOWNLOAD and product is not None:
+        _orbits(session, product)
     if stage is Stage.INGEST:
         if not activate_of_job(db, session, job.job_id, job.attempt):
             warnings.append("no points were loaded by this job: the points database keeps what it had")
         _initial_done(session, job.frame_id)
         occasions.frame_ingested(session, job.frame_id, result)
     return warnings
-
-
-def _files(session: Session, result: StageResult) -> None:
-    for scene in result.scenes:
-        values = {"size": scene.size, "checksum": scene.checksum, "state": ON_DISK, "reason": None}
-        if scene.path is not None:
-            values |= {"abspath": str(scene.path), "mtime_ns": scene.path.stat().st_mtime_ns if scene.path.exists() else None}
-        session.execute(update(File).where(File.id == scene.id).values(**values))
 
 
 def _orbits(session: Session, product: Path) -> None:

@@ -96,7 +96,8 @@ def _pass(db: Store, session: Session, volume_of: Mapping[Stage, Volume]) -> lis
 
 
 def _asks(db: Store, session: Session, found: list[Candidate], draws: Draws) -> list[Ask]:
-    archives = name_archives(db, session, found) if db.settings.download.sessions else {}
+    download = db.settings.download
+    archives = name_archives(db, session, found) if download.sessions or download.is_far else {}
     return [
         Ask(
             c.job_id, (c.cpu, c.memory_gb, c.disk), c.priority, c.frame_id, c.stage_rank, c.passed_s, c.predicted_s,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from satdaemon.archive.names import LOCAL
 from satdaemon.db import learned
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import of_job
@@ -21,7 +22,7 @@ from satdaemon.db.rows import move, network_due
 from satdaemon.db.store import Store
 from satdaemon.db.upsert import insert_ignore
 from satdaemon.domain import Failure, Usage
-from satdaemon.errors import Cancelled, DiskFull, Disposition, NotReady, OutOfMemory
+from satdaemon.errors import Cancelled, CredentialsError, DiskFull, Disposition, NotReady, OutOfMemory, Throttled
 from satdaemon.status import ProcStatus, RowKind, Stage
 
 NEVER_BEGAN = 10
@@ -45,6 +46,8 @@ _WORK = (
     "failed_on",
     "created_utc",
 )
+_OF_ITS_ARCHIVE = (Throttled.__name__, CredentialsError.__name__)
+"""Errors that all downloads from an archive share."""
 _LEASE = ("machine", "granted_utc", "started_utc", "heartbeat_utc", "progress", "pid", "host", "log_path")
 
 
@@ -154,8 +157,19 @@ def _wait(db: Store, session: Session, job: RunningJob, failure: Failure, usage:
     waiting_for = failure.message if is_awaited else None
     at = _to_pending(session, job, delay_s=delay_s, tries=job.tries, reason=failure.message, memory_gb=job.memory_gb)
     _row(session, job, ProcStatus.WAITING, reason=failure.message, waiting_for=waiting_for)
+    if failure.error_class in _OF_ITS_ARCHIVE:
+        _hold_back(session, job, at, failure.message)
     of_job(session, "waiting", job, message=failure.message, usage=usage)
     return Outcome("waiting", at, failure.message)
+
+
+def _hold_back(session: Session, job: RunningJob, until: datetime, why: str) -> None:
+    """What one download heard from its archive holds for the others that wait for it: none asks before it may."""
+    if job.archive in (None, LOCAL):
+        return
+    same = (PendingJob.stage == job.stage, PendingJob.archive == job.archive, PendingJob.not_before < until)
+    values = {"not_before": until, "reason": f"{job.archive} is left alone: {why}"}
+    session.execute(update(PendingJob).where(*same).values(**values).execution_options(synchronize_session=False))
 
 
 def _failed(db: Store, session: Session, job: RunningJob, failure: Failure, usage: Usage) -> Outcome:

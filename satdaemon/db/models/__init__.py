@@ -24,6 +24,7 @@ from satdaemon.db.models.jobs import (
     PendingJob,
     RunningJob,
 )
+from satdaemon.db.models.latency import DateLatency
 from satdaemon.db.models.learned import LearnedCost
 from satdaemon.db.models.ledger import LEDGER
 from satdaemon.db.models.messages import Condition, Message, MessageTarget
@@ -42,19 +43,23 @@ from satdaemon.db.models.rows import (
     stage_id,
     stage_of,
 )
+from satdaemon.db.models.sources import ArchiveLook, FileSource
 
 __all__ = [
     "LEDGER",
     "MODEL_OF",
+    "ArchiveLook",
     "Base",
     "Burst",
     "Condition",
     "DaemonPart",
     "DaemonTools",
+    "DateLatency",
     "DeletedFrame",
     "FailedJob",
     "File",
     "FileOrbit",
+    "FileSource",
     "Frame",
     "FrameChange",
     "FrameRun",

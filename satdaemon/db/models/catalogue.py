@@ -87,6 +87,7 @@ class File(Base):
     checksum: Mapped[str | None] = mapped_column(String(160))
     state: Mapped[str] = mapped_column(String(10), default=ON_DISK)
     reason: Mapped[str | None] = mapped_column(Text)
+    fetched_utc: Mapped[Time] = mapped_column(comment="When it was fetched over HTTP; empty: others put it there, or not yet.")
     footprint: Mapped[Any | None] = mapped_column(Geom("POLYGON"))
     last_updated: Mapped[Updated]
 
@@ -205,6 +206,7 @@ class Frame(Base):
     files_changed_utc: Mapped[datetime | None] = mapped_column(
         UtcDateTime, comment="When a file of the frame was added or changed."
     )
+    searched_utc: Mapped[Time] = mapped_column(comment="When the archives were last searched for its whole history.")
     procdates_utc: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="When update_procdates last looked at them.")
     retired_utc: Mapped[Time]
     created_utc: Mapped[Created]

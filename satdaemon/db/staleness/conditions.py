@@ -42,6 +42,8 @@ ON_FRAME_GRID = frozenset(set(Stage) - {Stage.DOWNLOAD, Stage.SLC})
 def stage_settings(settings: Settings, frame: Frame, stage: Stage, network: NetworkSettings) -> dict[str, Any]:
     """The settings that a processor is given: the stage's own of satdaemon.cfg, overridden by the frame's."""
     own = {k: v for k, v in settings.stage(stage).model_dump(mode="json").items() if k not in COMMON}
+    if stage is Stage.SATSAR:
+        own |= dem_settings(settings)
     own |= {"min_coverage": network.min_coverage, "initial_stack": network.initial_stack}
     if frame.accept_failed_share is not None and "accept_failed_share" in own:
         own["accept_failed_share"] = frame.accept_failed_share
@@ -86,14 +88,34 @@ def program_of(settings: Settings, stage: Stage, processors: Processors | None) 
     return None if processors is None else processors.get(stage)
 
 
+def dem_settings(settings: Settings) -> dict[str, str]:
+    """Where heights come from and what they are above, where that is not a file of ellipsoidal heights."""
+    parameters = settings.parameters
+    heights = "EGM2008" if parameters.dem_source == "glo_30" else parameters.dem_heights
+    if (parameters.dem_source, heights) == ("file", "ellipsoid"):
+        return {}
+    return {"dem_source": parameters.dem_source, "dem_heights": heights}
+
+
 def dem_of(settings: Settings) -> list[Any] | None:
-    """[name, bytes, modification time in ns] of the DEM; None where there is none to be seen."""
-    dem = settings.parameters.dem
+    """[name, ...] of the DEM; None where there is none to be seen.
+
+    Of a file bytes and modification time in ns, then, where its heights are not ellipsoidal, the geoid and its grid.
+    """
+    parameters, special = settings.parameters, dem_settings(settings)
+    found = _seen_file(parameters.dem) if parameters.dem_source == "file" else [parameters.dem_source]
+    if found is None or not special:
+        return found
+    geoid = _seen_file(parameters.geoid) or []
+    return [*found, special["dem_heights"], *geoid[:2]]
+
+
+def _seen_file(path: Path | None) -> list[Any] | None:
     try:
-        stat = None if dem is None else dem.stat()
+        stat = None if path is None else path.stat()
     except OSError:
         return None  # a disk that is not mounted is not another DEM
-    return None if dem is None or stat is None else [dem.name, stat.st_size, stat.st_mtime_ns]
+    return None if path is None or stat is None else [path.name, stat.st_size, stat.st_mtime_ns]
 
 
 def recorded(

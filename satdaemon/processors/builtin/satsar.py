@@ -33,6 +33,7 @@ from satdaemon.insar.rasters import TILE, create_radar, gdal_session, open_radar
 from satdaemon.insar.terrain import find_ground, prepare_terrain
 from satdaemon.insar.timing import MASTER, EsdSettings, Overlaps, Timing, find_timing
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
+from satdaemon.processors.builtin.frame_dem import Heights, frame_dem
 from satdaemon.processors.registry import VERSION
 from satdaemon.status import RowKind, Stage
 
@@ -70,26 +71,26 @@ class SatsarProcessor:
             The master lacks bursts of the frame.
         """
         with gdal_session():
-            files, metrics, warnings = (_master if job.kind is RowKind.MASTER else _date)(job, report)
+            heights = frame_dem(job) if job.kind is RowKind.MASTER else None
+            files, metrics, warnings = _date(job, report) if heights is None else _master(job, report, heights)
         metrics["peak_memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)
         for message in warnings:
             report.warning(message)
-        write_metadata(job, processor=self.name, version=self.version, files=files, metrics=metrics)
+        told = None if heights is None else {"dem": heights.told}
+        write_metadata(job, processor=self.name, version=self.version, files=files, metrics=metrics, extra=told)
         return StageResult((*files, METADATA_NAME), metrics, tuple(warnings), processor=self.name, processor_version=self.version)
 
 
-def _master(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]:
+def _master(job: StageInput, report: Report, heights: Heights) -> tuple[Files, Metrics, list[str]]:
     slc_dir = job.inputs["slc"]
     date = Acquisition.load(slc_dir)
     lacking = {b.id for b in job.frame.bursts} - {b.id for b in date.bursts}
     if lacking:
         raise NotUsable(f"a master needs every burst of the frame, missing are {', '.join(sorted(lacking))}")
-    if "dem" not in job.paths:
-        raise DataError("expected the path of a DEM with ellipsoidal heights (paths: dem), got none")
     grid = make_grid(date.bursts, date.arc, date.platform, date.polarisation)
     (job.out_dir / GRID_FILE).write_text(json.dumps(grid.to_json(), indent=1) + "\n")
     _write_range(grid, job.out_dir / "range.tif")
-    known = _write_ground(job, grid, report)
+    known = _write_ground(job, grid, heights.path, report)
     _merge_master(grid, slc_dir, job.out_dir / "slc.tif")
     overlaps = OverlapWriter(job.out_dir)
     for overlap in grid.overlaps():
@@ -112,7 +113,9 @@ def _master(job: StageInput, report: Report) -> tuple[Files, Metrics, list[str]]
         OVERLAP_FILE: {"description": "burst overlaps (earlier, later)", "unit": "digital number", "dtype": "complex64"},
     }
     unknown = 1 - known
-    warnings = [f"DEM has no heights for {unknown:.1%} of the frame: not valid there"] if unknown > 0.001 else []
+    warnings = [*heights.warnings]
+    if unknown > 0.001:
+        warnings.append(f"DEM has no heights for {unknown:.1%} of the frame: not valid there")
     return files, {"rows": grid.rows, "cols": grid.cols, "bursts": len(grid.bursts), "dem_known": round(known, 4)}, warnings
 
 
@@ -123,7 +126,7 @@ def _write_range(grid: FrameGrid, path: Path) -> None:
             write_window(target, row, 0, np.tile(line, (min(TILE, grid.rows - row), 1)))
 
 
-def _write_ground(job: StageInput, grid: FrameGrid, report: Report) -> float:
+def _write_ground(job: StageInput, grid: FrameGrid, dem: Path, report: Report) -> float:
     """Write the per-pixel geometry; returns the share of pixels whose height the DEM knows."""
     track, shape = fit_track(grid.arc), (grid.rows, grid.cols)
     known, pixels = 0, 0
@@ -134,7 +137,7 @@ def _write_ground(job: StageInput, grid: FrameGrid, report: Report) -> float:
         }
         valid = stack.enter_context(create_radar(job.out_dir / "valid.tif", shape, "uint8", nodata=0))
         for done, burst in enumerate(grid.bursts):
-            terrain = prepare_terrain(burst, track, burst.inner, job.paths["dem"])
+            terrain = prepare_terrain(burst, track, burst.inner, dem)
             for window in split_rows(burst.inner):
                 ground = find_ground(terrain, window, job.cores)
                 arrays: tuple[NDArray[Any], ...] = (ground.lon_deg, ground.lat_deg, ground.height_m, ground.incidence_deg)

@@ -3,7 +3,8 @@
 from satdaemon.simulator.archives.asf import AsfStandIn
 from satdaemon.simulator.archives.cdse import CdseStandIn
 from satdaemon.simulator.archives.faults import DOWNLOAD_FAULTS, Fault, Faults, Trouble
+from satdaemon.simulator.archives.orbits import OrbitStandIn
 from satdaemon.simulator.archives.shelf import Item, Shelf
 from satdaemon.simulator.archives.tally import Tally
 
-__all__ = ["DOWNLOAD_FAULTS", "AsfStandIn", "CdseStandIn", "Fault", "Faults", "Item", "Shelf", "Tally", "Trouble"]
+__all__ = ["DOWNLOAD_FAULTS", "AsfStandIn", "CdseStandIn", "Fault", "Faults", "Item", "OrbitStandIn", "Shelf", "Tally", "Trouble"]

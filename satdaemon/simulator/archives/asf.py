@@ -37,13 +37,15 @@ class AsfStandIn(StandIn):
         token_s: float = 3600.0,
         signed_s: float = 3600.0,
         duplicates: bool = False,
-        port: int = 0,
+        ports: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(shelf, faults, duplicates, port)
+        super().__init__(shelf, faults, duplicates, ports)
         self.users = dict(users)
         self.token_s, self.signed_s = token_s, signed_s
         self._key = secrets.token_bytes(32)
         self._tokens: dict[str, float] = {}
+        self.issued: list[str] = []
+        """Every token that was given."""
         self._cookies: set[str] = set()
         self.store_base = self._store.base
 
@@ -51,6 +53,7 @@ class AsfStandIn(StandIn):
         """A token that is good for `token_s`."""
         token = f"eyJ0eXAiOiJKV1Qi.{secrets.token_urlsafe(24)}"
         self._tokens[token] = time.monotonic() + self.token_s
+        self.issued.append(token)
         return token
 
     def end_tokens(self) -> None:

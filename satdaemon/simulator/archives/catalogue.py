@@ -25,8 +25,13 @@ def id_of(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"satdaemon stand-in {name}"))
 
 
-def page_answer(call: Call, items: Iterable[Item], base: str, repeat_last: bool = False) -> Answer:
-    """One page. `repeat_last`: each page but the first begins with the last product of the one before."""
+def page_answer(
+    call: Call, items: Iterable[Item], base: str, repeat_last: bool = False, others: Iterable[dict[str, Any]] = ()
+) -> Answer:
+    """One page. `repeat_last`: each page but the first begins with the last product of the one before.
+
+    `others`: records of products that are no scenes.
+    """
     asked = dict(call.query)
     try:
         unknown = set(asked) - {"$filter", "$orderby", "$top", "$skip", "$count", "$expand"}
@@ -41,7 +46,7 @@ def page_answer(call: Call, items: Iterable[Item], base: str, repeat_last: bool 
             raise ValueError(f"Invalid $orderby: {field} {way}")
     except (ValueError, KeyError) as error:
         return as_json({"detail": {"message": str(error), "request_id": "0"}}, 400)
-    records = [record for item in items if wanted(record := _record(item))]
+    records = [record for record in (*map(_record, items), *others) if wanted(record)]
     records.sort(key=lambda record: (_field(record, field), record["Name"]), reverse=way == "desc")
     first = max(skip - 1, 0) if repeat_last else skip
     shown = [_public(record, "$expand" in asked) for record in records[first : skip + top]]

@@ -6,21 +6,26 @@ at most four sessions (logins whose tokens have not expired) and four transfers 
 
 from __future__ import annotations
 
+import io
 import re
 import threading
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from satdaemon.simulator.archives import catalogue
+from satdaemon.simulator.archives.cdse_orbits import orbit_files, orbit_record
 from satdaemon.simulator.archives.faults import Faults
-from satdaemon.simulator.archives.files import file_answer
-from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect
+from satdaemon.simulator.archives.files import file_answer, of_path
+from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect, refusal
 from satdaemon.simulator.archives.sessions import Sessions
 from satdaemon.simulator.archives.shelf import Item, Shelf
 from satdaemon.simulator.archives.stand_in import StandIn
 
 USERS = {"demo@example.org": "demo-password"}
 TOKEN_PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
+LOGOUT_PATH = TOKEN_PATH.removesuffix("/token") + "/logout"
 VALUE = re.compile(r"/odata/v1/Products\((?P<id>[0-9a-f-]{36})\)/\$value\Z")
 
 
@@ -38,11 +43,14 @@ class CdseStandIn(StandIn):
         sessions: int = 4,
         transfers: int = 4,
         duplicates: bool = False,
-        port: int = 0,
+        ports: tuple[int, int] = (0, 0),
+        orbits: Path | None = None,
+        zipped_orbits: bool = False,
     ) -> None:
-        super().__init__(shelf, faults, duplicates, port)
+        super().__init__(shelf, faults, duplicates, ports)
         self.sessions = Sessions(users, token_s, refresh_s, sessions, self.tally)
         self.transfers = transfers
+        self.orbits, self.zipped_orbits = orbits, zipped_orbits
         self._ids: dict[str, str] = {}
         self._lock = threading.Lock()
         self.download_base = self._store.base
@@ -51,6 +59,8 @@ class CdseStandIn(StandIn):
     def _answer(self, call: Call) -> Answer:
         if call.path == TOKEN_PATH and call.method == "POST":
             return self._refused("token") or self.sessions.answer(dict(call.form))
+        if call.path == LOGOUT_PATH and call.method == "POST":
+            return self.sessions.end(dict(call.form))
         if call.path == catalogue.PATH:
             return self._search(call)
         if (match := VALUE.match(call.path)) is not None:
@@ -63,7 +73,8 @@ class CdseStandIn(StandIn):
         self.tally.add("search")
         if (refused := self._refused("search")) is not None:
             return refused
-        return catalogue.page_answer(call, self.shelf.items(searching=True), self.base, self.duplicates)
+        others = map(orbit_record, orbit_files(self.orbits).values())
+        return catalogue.page_answer(call, self.shelf.items(searching=True), self.base, self.duplicates, others)
 
     def _item(self, unique: str) -> Item | None:
         """The product with that id of the catalogue."""
@@ -74,6 +85,17 @@ class CdseStandIn(StandIn):
                 name = self._ids.get(unique)
         return None if name is None else self.shelf.find(name)
 
+    def _orbit(self, path: Path, call: Call) -> Answer:
+        trouble = self.faults.next(f"data/{path.name}")
+        if not self.zipped_orbits:
+            return of_path(path, "application/octet-stream", "", call, trouble)
+        if trouble is not None and (refused := refusal(trouble)) is not None:
+            return refused
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, f"{path.stem}/{path.name}")
+        return Answer(200, {"Content-Type": "application/zip"}, content.getvalue())
+
     def _stored(self, call: Call) -> Answer:
         match = VALUE.match(call.path)
         item = None if match is None else self._item(match["id"])
@@ -82,7 +104,8 @@ class CdseStandIn(StandIn):
         if user is None:
             return as_json({"detail": "Expired or invalid token", "code": "DAT-ZIP-111"}, 401)
         if item is None:
-            return as_json({"detail": "Product not found"}, 404)
+            path = None if match is None else orbit_files(self.orbits).get(match["id"])
+            return as_json({"detail": "Product not found"}, 404) if path is None else self._orbit(path, call)
         trouble = self.faults.next(f"data/{item.name}")
         place = f"transfers of {user}"
         if not self.tally.enter(place, self.transfers):

@@ -73,8 +73,9 @@ def _test(name: str, value: str) -> Test:
         case "temporal":
             return _within(value)
         case "created_at[]":
-            since = _time(value.removesuffix(","))
-            return lambda item: item.published_utc >= since
+            first, _, last = value.partition(",")
+            since, until = _time(first), _time(last) if last else None
+            return lambda item: item.published_utc >= since and (until is None or item.published_utc <= until)
         case "updated_since":
             since = _time(value)
             return lambda item: item.published_utc >= since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,6 +84,12 @@ class Faults:
         queue = deque(trouble if isinstance(trouble, Trouble) else Trouble(trouble) for trouble in troubles)
         with self._lock:
             self._told.append((where, queue))
+
+    @property
+    def had(self) -> Mapping[str, int]:
+        """How many troubles each key had by the plan."""
+        with self._lock:
+            return dict(self._had)
 
     def next(self, key: str) -> Trouble | None:
         """The trouble of this request; None: it is answered well."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from satdaemon.simulator.archives.faults import Fault, Trouble
 from satdaemon.simulator.archives.messages import Answer, Call, refusal
@@ -15,19 +16,24 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 def file_answer(item: Item, call: Call, trouble: Trouble | None) -> Answer:
     """The item's zip, or the stretch of it that the request asks for, or what its trouble makes of that."""
+    if item.path is None:
+        return (None if trouble is None else refusal(trouble)) or Answer(404)
+    return of_path(item.path, "application/zip", item.md5, call, trouble)
+
+
+def of_path(path: Path, kind: str, md5: str, call: Call, trouble: Trouble | None) -> Answer:
+    """A file of this content type, or the stretch of it that the request asks for, or what its trouble makes of that."""
     if trouble is not None and (refused := refusal(trouble)) is not None:
         return refused
-    if item.path is None:
-        return Answer(404)
     fault = None if trouble is None else trouble.fault
-    size = item.path.stat().st_size
+    size = path.stat().st_size
     headers = {
-        "Content-Type": "application/zip",
-        "Content-Disposition": f'attachment; filename="{item.name}.zip"',
-        "ETag": f'"{item.md5}"',
+        "Content-Type": kind,
+        "Content-Disposition": f'attachment; filename="{path.name}"',
+        "ETag": f'"{md5}"',
         "Accept-Ranges": "none" if fault is Fault.NO_RANGE else "bytes",
     }
-    answer = Answer(200, headers, file=item.path, length=size)
+    answer = Answer(200, headers, file=path, length=size)
     if fault is not Fault.NO_RANGE:
         answer = _ranged(answer, call, size)
     return answer if trouble is None or answer.file is None else _spoilt(answer, trouble, size)

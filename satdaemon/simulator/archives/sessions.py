@@ -30,6 +30,8 @@ class Sessions:
         self._tally = tally
         self._lock = threading.Lock()
         self._sessions: list[_Session] = []
+        self.issued: list[str] = []
+        """Every token that was given."""
 
     def answer(self, form: Mapping[str, str]) -> Answer:
         """The answer of the token endpoint to the password and refresh grants."""
@@ -43,6 +45,15 @@ class Sessions:
             if grant == "refresh_token":
                 return self._refresh(form.get("refresh_token", ""), now)
         return as_json({"error": "unsupported_grant_type", "error_description": "Unsupported grant_type"}, 400)
+
+    def end(self, form: Mapping[str, str]) -> Answer:
+        """The answer of the logout endpoint: the session of that refresh token is over."""
+        self._tally.add("logout")
+        token = form.get("refresh_token", "")
+        with self._lock:
+            found = [session for session in self._sessions if session.refresh == token]
+            self._sessions = [session for session in self._sessions if session.refresh != token]
+        return Answer(204) if found else as_json({"error": "invalid_grant", "error_description": "Token is not active"}, 400)
 
     def user_of(self, token: str | None) -> str | None:
         """Whose token it is; None where it is not good, or not any more."""
@@ -85,6 +96,7 @@ class Sessions:
 
     def _renewed(self, session: _Session, now: float) -> Answer:
         session.access, session.refresh = (f"eyJhbGciOiJSUzI1NiIs.{secrets.token_urlsafe(24)}" for _ in range(2))
+        self.issued += [session.access, session.refresh]
         session.access_until = now + self.token_s
         session.refresh_until = session.refresh_until or now + self.refresh_s
         return as_json(

@@ -15,13 +15,16 @@ from satdaemon.simulator.archives.tally import Tally
 
 
 class StandIn(ABC):
-    """Runs while it is held (`with`). `base` is the address of the archive; its zips are at another."""
+    """Runs while it is held (`with`). `base` is the address of the archive; its zips are at another.
 
-    def __init__(self, shelf: Shelf, faults: Faults | None, duplicates: bool, port: int) -> None:
+    `ports`: of both; 0: any that is free.
+    """
+
+    def __init__(self, shelf: Shelf, faults: Faults | None, duplicates: bool, ports: tuple[int, int]) -> None:
         self.shelf, self.faults, self.duplicates = shelf, faults or Faults(), duplicates
         self.tally = Tally()
-        self._main = Loopback(self._answer, self.tally, port=port)
-        self._store = Loopback(self._stored, self.tally)
+        self._main = Loopback(self._answer, self.tally, port=ports[0])
+        self._store = Loopback(self._stored, self.tally, port=ports[1])
         self._stack = ExitStack()
         self.base = self._main.base
 
