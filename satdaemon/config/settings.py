@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from satdaemon.config.base import Section
-from satdaemon.config.sections import Machine, MachineTable, NetworkSettings, NotifySettings, Parameters
+from satdaemon.config.sections import Machine, MachineTable, NetworkSettings, NotifySettings, Parameters, WebSettings
 from satdaemon.config.stages import (
     CoherenceSettings,
     DownloadSettings,
@@ -35,6 +35,7 @@ class Settings(Section):
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
     source: Path | None = None
     """The file that this was read from."""
 

@@ -105,6 +105,9 @@ cpu = 1
 memory_gb = 6
 disk = 100
 
+[WEB]
+start = no
+
 [DOWNLOAD]
 archive_path = simulation/archive
 transfer = link

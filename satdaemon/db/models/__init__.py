@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy models."""
 
+from satdaemon.db.models.access import ApiToken, AuditEntry, LoginFailure, WebSession, WebUser
 from satdaemon.db.models.base import Base
 from satdaemon.db.models.catalogue import (
     Burst,
@@ -46,6 +47,8 @@ from satdaemon.db.models.rows import (
 __all__ = [
     "LEDGER",
     "MODEL_OF",
+    "ApiToken",
+    "AuditEntry",
     "Base",
     "Burst",
     "Condition",
@@ -64,6 +67,7 @@ __all__ = [
     "JobKey",
     "JudgedFrame",
     "LearnedCost",
+    "LoginFailure",
     "Machine",
     "MachineFailure",
     "Master",
@@ -82,6 +86,8 @@ __all__ = [
     "StageRow",
     "StaleProduct",
     "StrayFile",
+    "WebSession",
+    "WebUser",
     "files2bursts",
     "frames2bursts",
     "frames2files",

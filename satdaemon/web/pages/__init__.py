@@ -1,0 +1,7 @@
+"""The pages, each with its address."""
+
+from satdaemon.web.pages import account, actions, failures, frame, frames, history, jobs, machines, overview, row, users
+
+ROUTERS = tuple(
+    part.router for part in (account, actions, failures, frame, frames, history, jobs, machines, overview, row, users)
+)
