@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,7 +21,7 @@ COHERENCE = "coherence_mean"
 class Node:
     """A date."""
 
-    date: date
+    date: dt.date
     bperp_m: float | None
     """To the master, metres; None where it is not known."""
     state: LedgerState

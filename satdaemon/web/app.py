@@ -14,11 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from satdaemon import __version__
 from satdaemon.config import Settings
 from satdaemon.db import Database
-from satdaemon.web import failures
+from satdaemon.web import api, failures, pages
 from satdaemon.web.access import login
 from satdaemon.web.access.guard import guard
 from satdaemon.web.headers import Headers
-from satdaemon.web.pages import ROUTERS
 from satdaemon.web.state import State
 
 STATIC = Path(__file__).parent / "static"
@@ -48,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.satdaemon = state
     failures.add_to(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for router in (login.router, *ROUTERS):
+    for router in (login.router, *pages.ROUTERS, *api.ROUTERS):
         app.include_router(router)
     app.add_middleware(Limit)
     app.add_middleware(Headers, secure=settings.web.secure_cookies)

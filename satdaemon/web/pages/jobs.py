@@ -38,7 +38,7 @@ def job(request: Request, job_id: JobId) -> Response:
     state = state_of(request)
     found = known_job(state, job_id)
     product = next(iter(state.database.query(Product, job_id=job_id)), None)
-    return page(request, "job.html", {"here": "jobs", "job": found, "product": product, "log": _log(state, found)})
+    return page(request, "job.html", {"here": "jobs", "job": found, "product": product, "log": output_of(state, found)})
 
 
 @router.get("/jobs/{job_id}/log")
@@ -46,7 +46,7 @@ def log(request: Request, job_id: JobId) -> Response:
     """The end of its output; asks for itself again while the job runs."""
     state = state_of(request)
     found = known_job(state, job_id)
-    return page(request, "parts/log.html", {"job": found, "log": _log(state, found)})
+    return page(request, "parts/log.html", {"job": found, "log": output_of(state, found)})
 
 
 def known_job(state: State, job_id: int) -> JobHistory:
@@ -57,6 +57,7 @@ def known_job(state: State, job_id: int) -> JobHistory:
         raise HTTPException(404, str(error)) from error
 
 
-def _log(state: State, found: JobHistory) -> Tail | None:
+def output_of(state: State, found: JobHistory) -> Tail | None:
+    """The end of what a job printed; None where there is no log."""
     path = found.job.log if found.job is not None else None
     return None if path is None else tail(FilePath(path), state.settings.parameters.log_path)
