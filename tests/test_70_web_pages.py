@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import pytest
 from databases import make_settings
 from frames_made import FRAME, days, make_frame, step
+from postgres import Cluster
 from web_parts import Web, csrf_of, served
 
 from satdaemon.db import Database, FailedJob, Frame, JobEvent, Machine, PendingJob, daemon, jobs, runs
@@ -256,27 +256,22 @@ def test_history_shows_logins_to_admins_alone(web: Web) -> None:
     assert "Logins, actions" not in text_of(web.user(Role.OPERATOR).get("/history"))
 
 
-def test_a_database_that_is_away_is_said_and_comes_back(tmp_path: Path, sqlite_template: Path) -> None:
-    place = tmp_path / "satdaemon.sqlite"
-    shutil.copy(sqlite_template, place)
-    with served(make_settings(tmp_path, f"sqlite:///{place}")) as web:
+@pytest.mark.postgis
+def test_a_database_that_is_away_is_said_and_comes_back(tmp_path: Path, postgres_cluster: Cluster) -> None:
+    with postgres_cluster.database() as url, served(make_settings(tmp_path, url)) as web:
+        name = url.partition("@/")[2].partition("?")[0]
         client = web.user(Role.VIEWER)
         assert client.get("/").status_code == 200
-        web.database.close()
-        aside = tmp_path / "aside"
-        aside.mkdir()
-        for path in tmp_path.glob("satdaemon.sqlite*"):
-            path.rename(aside / path.name)
-        place.mkdir()
+        postgres_cluster.sql(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+        postgres_cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
         try:
-            answer = client.get("/frames")
-            for _ in range(8):  # connections that were open go on for a while
-                if answer.status_code != 200:
-                    break
-                answer = client.get("/frames")
+            page = client.get("/frames")
+            part = client.get("/overview/live", headers={"HX-Request": "true"})
+            program = client.get("/api/overview")
         finally:
-            place.rmdir()
-        for path in aside.iterdir():
-            path.rename(tmp_path / path.name)
-        assert client.get("/frames").status_code == 200
-        assert answer.status_code in (200, 503)
+            postgres_cluster.sql(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+        assert (page.status_code, part.status_code, program.status_code) == (503, 503, 503)
+        assert 'http-equiv="refresh"' in page.text and "tries again every 5 seconds" in page.text
+        assert "<html" not in part.text and "database" in program.json()["detail"]
+        assert page.headers["retry-after"] == "5"
+        assert client.get("/frames").status_code == 200, "by itself"

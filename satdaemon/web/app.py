@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from satdaemon import __version__
 from satdaemon.config import Settings
-from satdaemon.db import Database
 from satdaemon.web import api, failures, pages
 from satdaemon.web.access import login
 from satdaemon.web.access.guard import guard
@@ -27,7 +26,7 @@ MOST_BYTES = 1_000_000
 
 def create_app(settings: Settings) -> FastAPI:
     """The application of one configuration. Its database may be away: pages then say so."""
-    state = State(settings, Database(settings))
+    state = State.of(settings)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

@@ -22,6 +22,7 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 PAGES = (
     ("overview", "/", "Overview"),
     ("frames", "/frames", "Frames"),
+    ("map", "/map", "Map"),
     ("jobs", "/jobs", "Jobs"),
     ("failures", "/failures", "Failures"),
     ("machines", "/machines", "Machines"),

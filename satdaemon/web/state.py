@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from starlette.requests import Request
 
 from satdaemon.config import Settings
 from satdaemon.control import SatDaemonController
 from satdaemon.db import Database
+from satdaemon.db.frame_progress import Progress, frame_progress
+from satdaemon.db.tiles.bursts import BurstCell, burst_cells
+from satdaemon.web.cache import Kept
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,17 @@ class State:
 
     settings: Settings
     database: Database
+    progress: Kept[dict[str, Progress]]
+    """How far every frame is, for maps."""
+    burst_cells: Kept[list[BurstCell]]
+    """Where bursts are, for the map of the world."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Of one configuration; nothing is read yet."""
+        database = Database(settings)
+        cells = Kept(lambda: burst_cells(database), every_s=3600.0)
+        return cls(settings, database, Kept(lambda: frame_progress(database)), cells)
 
     def controller(self, who: str) -> SatDaemonController:
         """What acts, in somebody's name."""

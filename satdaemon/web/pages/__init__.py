@@ -1,7 +1,8 @@
 """The pages, each with its address."""
 
-from satdaemon.web.pages import account, actions, failures, frame, frames, history, jobs, machines, overview, row, users
+from satdaemon.web.pages import account, actions, failures, frame, frames, history, jobs, machines, maps, overview, row, users
 
 ROUTERS = tuple(
-    part.router for part in (account, actions, failures, frame, frames, history, jobs, machines, overview, row, users)
+    part.router
+    for part in (account, actions, failures, frame, frames, history, jobs, machines, maps, overview, row, users)
 )
