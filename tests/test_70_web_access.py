@@ -25,7 +25,7 @@ from satdaemon.web.app import create_app
 OPEN = {("GET", "/login"), ("POST", "/login")}
 VALUES = {
     "frame_id": "132A_DEMO", "job_id": "1", "token_id": "1", "name": "pause", "of": "frame", "target": "132A_DEMO",
-    "day": "2023-01-01", "day2": "2023-01-13", "z": "5", "x": "16", "y": "10",
+    "day": "2023-01-01", "day2": "2023-01-13", "z": "5", "x": "16", "y": "10", "version": "1",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from satdaemon.db import Database
 from satdaemon.db.frame_progress import Progress, frame_progress
 from satdaemon.db.tiles.bursts import BurstCell, burst_cells
 from satdaemon.web.cache import Kept
+from satdaemon.web.points_picture import Clouds
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class State:
     database: Database
     progress: Kept[dict[str, Progress]]
     """How far every frame is, for maps."""
+    clouds: Clouds
+    """Points of the frames that people look at."""
     burst_cells: Kept[list[BurstCell]]
     """Where bursts are, for the map of the world."""
 
@@ -31,7 +34,7 @@ class State:
         """Of one configuration; nothing is read yet."""
         database = Database(settings)
         cells = Kept(lambda: burst_cells(database), every_s=3600.0)
-        return cls(settings, database, Kept(lambda: frame_progress(database)), cells)
+        return cls(settings, database, Kept(lambda: frame_progress(database)), Clouds(database), cells)
 
     def controller(self, who: str) -> SatDaemonController:
         """What acts, in somebody's name."""

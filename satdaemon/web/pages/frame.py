@@ -15,6 +15,7 @@ from satdaemon.db.frame_network import network_of
 from satdaemon.db.frame_overview import FrameOverview, overviews
 from satdaemon.db.frame_rate import time_left
 from satdaemon.db.ledger import entries
+from satdaemon.db.points import version_of
 from satdaemon.db.summary import HELD_UP, summary
 from satdaemon.domain import Frame
 from satdaemon.errors import RequestError
@@ -48,6 +49,7 @@ def frame(request: Request, frame_id: FrameId) -> Response:
     held = [entry for entry in standing if entry.state in HELD_UP]
     values = {
         "here": "frames",
+        "has_points": version_of(state.database, frame_id) is not None,
         "frame": one,
         "counts": summary(state.database, frame_id),
         "held": held[:LISTED],
