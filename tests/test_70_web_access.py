@@ -22,7 +22,7 @@ from satdaemon.web.access.login import safe_next
 from satdaemon.web.access.passwords import hashed, is_right
 from satdaemon.web.app import create_app
 
-OPEN = {("GET", "/login"), ("POST", "/login")}
+OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/oidc/login"), ("GET", "/oidc/callback")}
 VALUES = {
     "frame_id": "132A_DEMO", "job_id": "1", "token_id": "1", "name": "pause", "of": "frame", "target": "132A_DEMO",
     "day": "2023-01-01", "day2": "2023-01-13", "z": "5", "x": "16", "y": "10", "version": "1",

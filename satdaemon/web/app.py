@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from satdaemon import __version__
 from satdaemon.config import Settings
 from satdaemon.web import api, failures, pages
-from satdaemon.web.access import login
+from satdaemon.web.access import login, oidc
 from satdaemon.web.access.guard import guard
 from satdaemon.web.headers import Headers
 from satdaemon.web.state import State
@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.satdaemon = state
     failures.add_to(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for router in (login.router, *pages.ROUTERS, *api.ROUTERS):
+    for router in (login.router, oidc.router, *pages.ROUTERS, *api.ROUTERS):
         app.include_router(router)
     app.add_middleware(Limit)
     app.add_middleware(Headers, secure=settings.web.secure_cookies)

@@ -61,6 +61,18 @@ def of_subject(db: Store, subject: str) -> User | None:
         return None if row is None else _user(row)
 
 
+def tie_subject(db: Store, name: str, subject: str) -> User:
+    """Let a user who has no password be known by OpenID Connect. RequestError where another subject has the name already."""
+
+    def work(session: Session) -> User:
+        mine = (WebUser.name == name, WebUser.password.is_(None), WebUser.subject.is_(None))
+        if session.execute(update(WebUser).where(*mine).values(subject=subject).returning(WebUser.name)).first() is None:
+            raise RequestError(f"user {name}: expected one without a password and not yet known by OpenID Connect, got another")
+        return _user(session.get_one(WebUser, name))
+
+    return db.write(work)
+
+
 def listing(db: Store) -> list[User]:
     """All users by name."""
     with db.read_scope() as session:
