@@ -90,7 +90,7 @@ def guard(request: Request, csrf: str = Depends(shown_csrf)) -> None:
 
 def is_for_programs(request: Request) -> bool:
     """True where the answer is JSON, not a page."""
-    return request.url.path.startswith(("/api/", "/stac", "/ogc"))
+    return request.url.path.startswith(("/api/", "/stac"))
 
 
 def is_from_elsewhere(request: Request) -> bool:

@@ -25,11 +25,14 @@ class Paged(BaseModel, Generic[T]):
     items: list[T]
 
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "It cannot be done; the detail says why."},
-    401: {"model": Problem, "description": "No login and no token."},
-    403: {"model": Problem, "description": "Not for this role."},
-    404: {"model": Problem, "description": "There is none such."},
-    422: {"model": Problem, "description": "A value is none that is taken."},
-    503: {"model": Problem, "description": "The database does not answer."},
+_PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+"""Whatever the route answers else. The schema is there because a route names the model."""
+_WHY = {
+    400: "It cannot be done; the detail says why.",
+    401: "No login and no token.",
+    403: "Not for this role.",
+    404: "There is none such.",
+    422: "A value is none that is taken.",
+    503: "The database does not answer.",
 }
+ANSWERS: dict[int | str, dict[str, Any]] = {status: {"description": why, "content": _PROBLEM} for status, why in _WHY.items()}
