@@ -20,6 +20,8 @@ from satdaemon.machines.supervisor import Service
 PLANNER = "planner"
 """The part that has no process of its own: its turns are taken by the process that keeps the parts up."""
 
+WEB = "web"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -52,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "worker": Kind(lambda settings, machine, forks: _worker(settings, machine, forks)),
     "flows": Kind(lambda settings, _, __: (services.process_worker(settings),)),
     PLANNER: Kind(lambda *_: ()),
+    WEB: Kind(lambda settings, _, __: (services.web_server(settings),), note=services.web_address),
 }
 """In the order of their start."""
 
@@ -62,6 +65,8 @@ def all_parts(settings: Settings, forks: Path) -> list[Part]:
     found: list[Part] = []
     local = [machine for machine in settings.machines if machine.start == "local"]
     for kind, what in KINDS.items():
+        if kind == WEB and not settings.web.start:
+            continue
         if kind != "worker":
             found.append(Part(kind, _name(kind), what.make(settings, None, None), note=what.note(settings)))
             continue

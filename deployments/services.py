@@ -95,6 +95,17 @@ def process_worker(settings: Settings) -> Service:
     return service
 
 
+def web_server(settings: Settings) -> Service:
+    """The processing controller."""
+    return _service(settings, "web", ("-m", "satdaemon.web", "-d", str(settings.source)))
+
+
+def web_address(settings: Settings) -> str:
+    """Where it is."""
+    host = "127.0.0.1" if settings.web.host in ("0.0.0.0", "::") else settings.web.host
+    return f"http://{host}:{settings.web.port}"
+
+
 def _service(settings: Settings, name: str, argv: tuple[str, ...]) -> Service:
     log = settings.parameters.service_path / "logs" / f"{name}.log"
     return Service(name, (_PYTHON, *argv), log, prefect_environment(settings))

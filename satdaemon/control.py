@@ -17,7 +17,20 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from satdaemon.config import NetworkSettings, Settings
-from satdaemon.db import Database, Frame, daemon, frame_edit, frame_life, frame_settings, jobs, machines, resources, rows, space
+from satdaemon.db import (
+    Database,
+    Frame,
+    daemon,
+    frame_edit,
+    frame_life,
+    frame_settings,
+    frames,
+    jobs,
+    machines,
+    resources,
+    rows,
+    space,
+)
 from satdaemon.db.frames import FrameReport
 from satdaemon.db.what_if import FrameChange, FramePlan, change_frame
 from satdaemon.errors import RequestError
@@ -142,6 +155,10 @@ class SatDaemonController:
     def set_frame_notes(self, frame_id: str, notes: str | None) -> None:
         """Set what people want to remember of a frame."""
         frame_settings.edit_notes(self.database, frame_id, notes, who=self.who)
+
+    def make_frame(self, frame_id: str, bursts: Sequence[str]) -> FrameReport:
+        """Make a frame from bursts of the database; it is off. Says which are unknown or do not belong together."""
+        return frames.make_frame(self.database, bursts, frame_id, who=self.who)
 
     def clone_frame(self, frame_id: str, new_id: str) -> FrameReport:
         """Make a frame with the bursts and settings of another; it is off."""

@@ -28,6 +28,19 @@ class RowKind(StrEnum):
     RSAR_IFG = "rsar_ifg"
 
 
+class Role(StrEnum):
+    """What somebody may do on the web pages; each may do what the ones before may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def may(self, needed: Role) -> bool:
+        """True where this role is as much as `needed`."""
+        order = tuple(Role)
+        return order.index(self) >= order.index(needed)
+
+
 STAGES_OF: dict[RowKind, tuple[Stage, ...]] = {
     RowKind.MASTER: (Stage.DOWNLOAD, Stage.SLC, Stage.SATSAR, Stage.COHERENCE, Stage.TIMESERIES, Stage.INGEST),
     RowKind.IFG: (Stage.DOWNLOAD, Stage.SLC, Stage.SATSAR),

@@ -84,6 +84,7 @@ def make_settings(
         **parameters,
     }
     lines = ["[PARAMETERS]", *(f"{key} = {value}" for key, value in keys.items())]
+    lines += ["[WEB]", "start = no"]
     lines += ["[PROC_MACHINES]", "names = " + ", ".join(f"m{n + 1}" for n in range(machines)), "cpu = 4", "memory_gb = 8"]
     command = f"{sys.executable} {place / 'program.py'} {{input}} {place / 'runs'}"
     for stage in stages:

@@ -54,7 +54,7 @@ def _value(connection: sa.Connection, column: sa.Column[Any]) -> Any:
         known = connection.execute(sa.select(key.column).limit(1)).scalar_one_or_none()
         if known is not None:
             return known
-    fixed = {"orbit_direction": "A", "state": "bad", "kind": "ifg", "stage": "slc", "progress": 0.5}
+    fixed = {"role": "viewer", "orbit_direction": "A", "state": "bad", "kind": "ifg", "stage": "slc", "progress": 0.5}
     simple = {
         Kind.INTEGER: 1, Kind.REAL: 0.1, Kind.DOUBLE: 0.1, Kind.BOOLEAN: True, Kind.DATE: date(2023, 1, 1), Kind.TIME: WHEN,
         Kind.TEXT: "x", Kind.JSON: {"a": [1, None, ODD]}, Kind.GEOMETRY: shapely.box(0, 0, 1, 1), Kind.BYTES: b"\x00\xff",

@@ -57,6 +57,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "stale": ("stale",),
     "status": ("status",),
     "db": ("transfer",),
+    "web": ("web",),
 }
 """First word of a command -> the modules that register what may follow."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -3,7 +3,7 @@
 from satdaemon.config.archives import ArchiveSettings
 from satdaemon.config.describe import describe, example
 from satdaemon.config.loader import default_path, load
-from satdaemon.config.sections import Machine, NetworkSettings, NotifySettings, Parameters
+from satdaemon.config.sections import Machine, NetworkSettings, NotifySettings, Parameters, WebSettings
 from satdaemon.config.settings import Settings
 from satdaemon.config.stages import (
     CoherenceSettings,
@@ -31,6 +31,7 @@ __all__ = [
     "StageSettings",
     "TimeseriesSettings",
     "UnwrapSettings",
+    "WebSettings",
     "default_path",
     "describe",
     "example",

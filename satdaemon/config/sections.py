@@ -210,3 +210,35 @@ class NotifySettings(Section):
         72.0, ge=0.01, le=8760, description="Hours for which an address that takes no message is tried; the message is kept."
     )
     keep_days: float = Field(90.0, ge=1, le=36500, description="Days that messages are kept once they are done with.")
+
+
+class WebSettings(Section):
+    """The processing controller: web pages and API."""
+
+    host: str = Field("127.0.0.1", description="Address that the web server listens at; 0.0.0.0: all of this host.")
+    port: int = Field(8420, ge=1, le=65535, description="Port that it listens at.")
+    start: bool = Field(True, description="`satdaemon up` starts it too.")
+    public: bool = Field(False, description="Anybody may look without logging in; to change anything one has to.")
+    session_h: float = Field(12.0, ge=0.1, le=8760, description="Hours that a login lasts.")
+    secure_cookies: bool = Field(
+        False, description="Cookies go over HTTPS alone: yes wherever a proxy in front speaks HTTPS with the browser."
+    )
+    proxies: CommaList = Field(
+        (), description="Addresses of proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    login_tries: int = Field(
+        10, ge=1, le=1000, description="Refused logins of a name or an address within 15 minutes before it has to wait."
+    )
+    prefect_ui: OptionalText = Field(
+        None, description="Where people's browsers reach the Prefect UI; empty: at the address of prefect_api."
+    )
+    oidc_issuer: OptionalText = Field(
+        None, description="OpenID Connect issuer (https://...) through which users may log in; empty: by password alone."
+    )
+    oidc_client: OptionalText = Field(
+        None, description="Client id there; its secret is read from the environment, SATDAEMON_OIDC_SECRET."
+    )
+    oidc_claim: str = Field("email", description="Claim of OpenID Connect that names the user.")
+    oidc_viewers: bool = Field(
+        False, description="Whoever logs in there for the first time becomes a viewer; no: an admin has to make the user first."
+    )

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from satdaemon.config.archives import ArchiveSettings
 from satdaemon.config.base import Section
-from satdaemon.config.sections import Machine, MachineTable, NetworkSettings, NotifySettings, Parameters
+from satdaemon.config.sections import Machine, MachineTable, NetworkSettings, NotifySettings, Parameters, WebSettings
 from satdaemon.config.stages import (
     CoherenceSettings,
     DownloadSettings,
@@ -37,6 +37,7 @@ class Settings(Section):
     archives: ArchiveSettings = Field(default_factory=ArchiveSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
     source: Path | None = None
     """The file that this was read from."""
 

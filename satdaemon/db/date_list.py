@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +19,7 @@ from satdaemon.status import LedgerState, ProcStatus, RowKind, Stage
 class DateEntry:
     """One date of a frame."""
 
-    date: date
+    date: dt.date
     is_master: bool
     stage: Stage
     """Where it stands."""

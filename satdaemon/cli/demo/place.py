@@ -117,6 +117,9 @@ cpu = 1
 memory_gb = 6
 disk = 100
 
+[WEB]
+start = no
+
 [DOWNLOAD]
 {download}
 orbit_retry_s = 3600

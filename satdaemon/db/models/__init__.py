@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy models."""
 
+from satdaemon.db.models.access import ApiToken, AuditEntry, LoginFailure, WebSession, WebUser
 from satdaemon.db.models.base import Base
 from satdaemon.db.models.catalogue import (
     Burst,
@@ -48,7 +49,9 @@ from satdaemon.db.models.sources import ArchiveLook, FileSource
 __all__ = [
     "LEDGER",
     "MODEL_OF",
+    "ApiToken",
     "ArchiveLook",
+    "AuditEntry",
     "Base",
     "Burst",
     "Condition",
@@ -69,6 +72,7 @@ __all__ = [
     "JobKey",
     "JudgedFrame",
     "LearnedCost",
+    "LoginFailure",
     "Machine",
     "MachineFailure",
     "Master",
@@ -87,6 +91,8 @@ __all__ = [
     "StageRow",
     "StaleProduct",
     "StrayFile",
+    "WebSession",
+    "WebUser",
     "files2bursts",
     "frames2bursts",
     "frames2files",

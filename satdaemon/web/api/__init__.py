@@ -1,0 +1,5 @@
+"""The API below /api: the same views and actions as the pages, typed, as JSON."""
+
+from satdaemon.web.api import acting, document, frames, geojson, stac, system
+
+ROUTERS = tuple(part.router for part in (document, system, frames, geojson, stac, acting))

@@ -1,0 +1,194 @@
+"""Frames, their dates and pairs."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from satdaemon.db.changes_list import Change, changes
+from satdaemon.db.costs import StageCost, stage_costs
+from satdaemon.db.date_list import DateEntry, dates_of
+from satdaemon.db.frame_list import FrameLine, Show, Sort, frame_page
+from satdaemon.db.frame_network import Network, network_of
+from satdaemon.db.frame_overview import FrameOverview, overviews
+from satdaemon.db.frame_rate import TimeLeft, time_left
+from satdaemon.db.ledger import Entry, entries
+from satdaemon.db.row_view import Metric, RowView
+from satdaemon.db.summary import StageCounts, summary
+from satdaemon.status import LedgerState, RowKind, Stage
+from satdaemon.web.api.common import ANSWERS, Limit, Offset, Paged
+from satdaemon.web.pages.frame import FrameId, known_frame
+from satdaemon.web.pages.row import known_row
+from satdaemon.web.state import state_of
+
+router = APIRouter(prefix="/api/frames", tags=["frames"], responses=ANSWERS)
+
+
+class ProductOut(BaseModel):
+    """A product."""
+
+    stage: Stage
+    key: str
+    path: str
+    files: int
+    bytes: int
+    checksum: str
+    processor: str
+    processor_version: str
+    fingerprint: str
+    inputs: dict[str, Any]
+    created_utc: datetime
+    cpu_s: float | None
+    wall_s: float | None
+    warnings: list[str]
+    job_id: int
+    metrics: tuple[Metric, ...]
+
+
+class SceneOut(BaseModel):
+    """A zip."""
+
+    id: str
+    state: str
+    size: int | None
+    checksum: str | None
+    path: str | None
+    url: str | None
+    reason: str | None
+
+
+class RowOut(BaseModel):
+    """A date or pair."""
+
+    entries: tuple[Entry, ...]
+    products: list[ProductOut]
+    scenes: list[SceneOut]
+    bperp_m: float | None
+    coverage: float | None
+
+
+@router.get("")
+def listing(
+    request: Request,
+    q: Annotated[str, Query(max_length=200, description="Part of the id or notes.")] = "",
+    show: Show = Show.ALL,
+    track: Annotated[int | None, Query(ge=1, le=175)] = None,
+    direction: Literal["A", "D"] | None = None,
+    sort: Sort = Sort.ID,
+    descending: bool = False,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Paged[FrameLine]:
+    """Frames with their counts."""
+    found = frame_page(
+        state_of(request).database, text=q, show=show, track=track, direction=direction, sort=sort, descending=descending,
+        limit=limit, offset=offset,
+    )  # fmt: skip
+    return Paged[FrameLine](total=found.total, items=list(found.lines))
+
+
+@router.get("/{frame_id}")
+def one(request: Request, frame_id: FrameId) -> FrameOverview:
+    """One frame."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    (found,) = overviews(state.database, [frame_id])
+    return found
+
+
+@router.get("/{frame_id}/summary")
+def counts(request: Request, frame_id: FrameId) -> list[StageCounts]:
+    """Rows by stage and state."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return summary(state.database, frame_id)
+
+
+@router.get("/{frame_id}/rows")
+def rows(
+    request: Request,
+    frame_id: FrameId,
+    kind: RowKind | None = None,
+    stage: Stage | None = None,
+    in_state: Annotated[LedgerState | None, Query(alias="state")] = None,
+    current: bool = True,
+    limit: Limit = 1000,
+    offset: Offset = 0,
+) -> Paged[Entry]:
+    """Where each stage of each row stands, and why; `current`: the one stage that says where a row stands."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    states = None if in_state is None else (in_state,)
+    found = entries(state.database, frame_id, kind=kind, stage=stage, states=states, current_only=current)
+    return Paged[Entry](total=len(found), items=found[offset : offset + limit])
+
+
+@router.get("/{frame_id}/dates")
+def dates(request: Request, frame_id: FrameId) -> list[DateEntry]:
+    """The dates, the master among them."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return dates_of(state.database, frame_id)
+
+
+@router.get("/{frame_id}/network")
+def network(request: Request, frame_id: FrameId) -> Network:
+    """Interferograms over time and perpendicular baseline."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return network_of(state.database, frame_id, entries(state.database, frame_id, current_only=True))
+
+
+@router.get("/{frame_id}/costs")
+def costs(request: Request, frame_id: FrameId) -> list[StageCost]:
+    """What each stage has cost."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return stage_costs(state.database, frame_id)
+
+
+@router.get("/{frame_id}/rate")
+def rate(request: Request, frame_id: FrameId) -> TimeLeft:
+    """What is open, and how fast it goes on."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return time_left(state.database, frame_id)
+
+
+@router.get("/{frame_id}/history")
+def history(request: Request, frame_id: FrameId, limit: Limit = 200) -> list[Change]:
+    """What people changed of it."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return changes(state.database, most=limit, frame_id=frame_id)
+
+
+@router.get("/{frame_id}/dates/{day}")
+def image(request: Request, frame_id: FrameId, day: date) -> RowOut:
+    """One date."""
+    return _out(known_row(request, frame_id, day, None))
+
+
+@router.get("/{frame_id}/pairs/{day}/{day2}")
+def pair(request: Request, frame_id: FrameId, day: date, day2: date) -> RowOut:
+    """One interferogram."""
+    return _out(known_row(request, frame_id, day, day2))
+
+
+def _out(row: RowView) -> RowOut:
+    columns = [name for name in ProductOut.model_fields if name != "metrics"]
+    return RowOut(
+        entries=row.entries,
+        products=[
+            ProductOut(metrics=view.metrics, **{name: getattr(view.product, name) for name in columns}) for view in row.products
+        ],
+        scenes=[
+            SceneOut(id=f.id, state=f.state, size=f.size, checksum=f.checksum, path=f.abspath, url=f.url, reason=f.reason)
+            for f in row.scenes
+        ],
+        bperp_m=row.bperp_m,
+        coverage=row.coverage,
+    )

@@ -1,0 +1,71 @@
+"""One frame: where it is, what it owes, what it is made of, what it has cost, what happened to it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi.responses import Response
+
+from satdaemon.db import frames
+from satdaemon.db.changes_list import changes
+from satdaemon.db.costs import stage_costs
+from satdaemon.db.date_list import dates_of
+from satdaemon.db.frame_network import network_of
+from satdaemon.db.frame_overview import FrameOverview, overviews
+from satdaemon.db.frame_rate import time_left
+from satdaemon.db.ledger import entries
+from satdaemon.db.points import version_of
+from satdaemon.db.summary import HELD_UP, summary
+from satdaemon.domain import Frame
+from satdaemon.errors import RequestError
+from satdaemon.status import RowKind
+from satdaemon.web.pages.plots import burst_map, network_plot, stage_grid
+from satdaemon.web.render import page
+from satdaemon.web.state import State, state_of
+
+router = APIRouter(include_in_schema=False)
+FrameId = Annotated[str, Path(max_length=60)]
+LISTED = 100
+
+
+def known_frame(state: State, frame_id: str) -> FrameOverview:
+    """The frame; 404 where there is none of the name."""
+    try:
+        (found,) = overviews(state.database, [frame_id], counts=False)
+    except RequestError as error:
+        raise HTTPException(404, f"frame {frame_id!r}: there is none of the name") from error
+    return found
+
+
+@router.get("/frames/{frame_id}")
+def frame(request: Request, frame_id: FrameId) -> Response:
+    """The page."""
+    state = state_of(request)
+    one = known_frame(state, frame_id)
+    every = entries(state.database, frame_id)
+    standing = [entry for entry in every if entry.is_current]
+    network = network_of(state.database, frame_id, standing)
+    held = [entry for entry in standing if entry.state in HELD_UP]
+    values = {
+        "here": "frames",
+        "has_points": version_of(state.database, frame_id) is not None,
+        "frame": one,
+        "counts": summary(state.database, frame_id),
+        "held": held[:LISTED],
+        "held_more": max(len(held) - LISTED, 0),
+        "grid": stage_grid(every),
+        "plot": network_plot(network),
+        "bursts": burst_map(_value(state, frame_id)),
+        "costs": stage_costs(state.database, frame_id),
+        "left": time_left(state.database, frame_id),
+        "dates": dates_of(state.database, frame_id),
+        "pairs": [entry for entry in standing if entry.kind is RowKind.RSAR_IFG],
+        "changes": changes(state.database, most=50, frame_id=frame_id),
+    }
+    return page(request, "frame.html", values)
+
+
+def _value(state: State, frame_id: str) -> Frame:
+    with state.database.read_scope() as session:
+        return frames.frame_of(session, frame_id)
