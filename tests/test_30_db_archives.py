@@ -14,7 +14,7 @@ from archive_stand_ins import at_stand_ins
 from frames_made import add_orbit, make_frame
 from simulated import index_of, small_archive, small_truth, zip_of
 
-from satdaemon.db import Database, File, FileSource, Frame, Ifg, Master, PendingJob, RunningJob, inputs, jobs, runs
+from satdaemon.db import Database, File, FileSource, Frame, Ifg, Master, Message, PendingJob, RunningJob, inputs, jobs, runs
 from satdaemon.db.arrived import read_arrived, take
 from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.dates import days_of_frame
@@ -285,5 +285,7 @@ def test_what_an_archive_says_to_one_download_holds_for_the_others(
     assert len(pending) == 3 and pending[live.job_id].tries == 0 and pending[live.job_id].reason == str(error)
     assert all(least_s <= (j.not_before - datetime.now(UTC)).total_seconds() <= most_s for j in pending.values())
     assert all(str(error) in str(j.reason) for j in pending.values()) and jobs.grant_pass(database) == []
+    told = [m.title for m in database.query(Message)]
+    assert told == (["cdse: login missing or refused"] if isinstance(error, CredentialsError) else [])
     (row,) = (row for row in database.query(Ifg) if row.id == live.row_id) if live.kind == "ifg" else database.query(Master)
     assert str(error) in str(row.reason) and int(row.proc_status) == 0

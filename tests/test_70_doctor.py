@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,12 @@ def test_this_host(settings: Settings, tmp_path: Path) -> None:
     assert {(check, one.level) for check, one in found.items()} == {
         (f"here: {what}", Level.ERROR) for what in ("data_path", "dem", "program of slc")
     }
+    heights = changed(settings, dem_source="glo_30", geoid=tmp_path / "no.gtx")
+    assert "pip install satdaemon[dem]" in look(heights, {}).unreadable.get("dem_source", "") or find_spec("dem_stitcher")
+    assert "not there" in look(heights, {}).unreadable["geoid"]
+    orbits = settings.download.model_copy(update={"processor": "builtin", "orbit_archives": ("aws", "cdse")})
+    there = look(settings.model_copy(update={"download": orbits}), {})
+    assert {*there.logins, *there.lacking} == {"cdse"}, "its login is wanted for orbits"
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "no-such-program").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "no-such-program").chmod(0o755)

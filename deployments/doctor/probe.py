@@ -9,11 +9,14 @@ import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from deployments.doctor.versions import PINNED, installed
 from satdaemon import __version__
 from satdaemon.archive.credentials import credentials_of
+from satdaemon.archive.dem_tiles import HINT
+from satdaemon.archive.dem_tiles import NAME as GLO_30
 from satdaemon.archive.names import LOCAL
 from satdaemon.config import Settings, load
 from satdaemon.db import Database
@@ -87,7 +90,7 @@ def look_there(ours: Mapping[str, str], notes: Mapping[str, str], answer: str) -
 
 def shared_settings(settings: Settings) -> dict[str, str]:
     """Settings that have to be the same on every host."""
-    keys = (*WRITTEN, "orbit_path", "dem", "lease_s", "heartbeat_s")
+    keys = (*WRITTEN, "orbit_path", "dem", "dem_source", "dem_heights", "geoid", "lease_s", "heartbeat_s")
     return {key: str(getattr(settings.parameters, key)) for key in keys}
 
 
@@ -115,10 +118,15 @@ def _read(path: Path) -> str | None:
 
 def _unreadable(settings: Settings) -> dict[str, str]:
     found = {}
-    for key in ("orbit_path", "dem"):
-        path = getattr(settings.parameters, key)
+    parameters = settings.parameters
+    for key in ("orbit_path", "dem", "geoid"):
+        path = getattr(parameters, key)
         if path is not None and not os.access(path, os.R_OK):
             found[key] = f"{path} is not there or cannot be read"
+    if settings.download.orbit_archives and "orbit_path" not in found and not os.access(parameters.orbit_path, os.W_OK):
+        found["orbit_path"] = f"{parameters.orbit_path} cannot be written, and orbit_archives fetches orbits to it"
+    if parameters.dem_source == GLO_30 and find_spec("dem_stitcher") is None:
+        found["dem_source"] = f"{GLO_30} needs the package dem-stitcher: {HINT}"
     return found
 
 
@@ -136,7 +144,8 @@ def _missing(settings: Settings) -> dict[str, str]:
 def _logins(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     """Where downloads that run here find the logins of the archives, and why not."""
     found, lacking = {}, {}
-    for archive in settings.download.archives if settings.download.processor == "builtin" else ():
+    wanted = dict.fromkeys((*settings.download.archives, *(one for one in settings.download.orbit_archives if one == "cdse")))
+    for archive in wanted if settings.download.processor == "builtin" else ():
         if archive == LOCAL:
             continue
         try:

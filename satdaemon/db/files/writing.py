@@ -86,7 +86,7 @@ def _enter_one(session: Session, one: Probe, polarisation: str, found: Walk) -> 
     path = str(one.path)
     if one.growing:
         return "growing", [one.problem or "still being written"]
-    values = {**_values(one), "fetched_utc": None}  # whatever stands there now, others put it there
+    values = _values(one)
     if one.product is None:
         _enter_bad(session, one, values, found)
         return "bad", [one.problem]
@@ -105,7 +105,8 @@ def _enter_one(session: Session, one: Probe, polarisation: str, found: Walk) -> 
     session.execute(delete(StrayFile).where(StrayFile.abspath == path))
     warnings, reason = _oddities(one.path, product, polarisation)
     new = before is None or before.abspath is None
-    warnings += enter(session, product, **values, state=ON_DISK, reason=reason, checksum=one.checksum)
+    # Whatever stands there now, others put it there.
+    warnings += enter(session, product, **values, fetched_utc=None, state=ON_DISK, reason=reason, checksum=one.checksum)
     return "added" if new else "renewed", warnings
 
 
@@ -125,7 +126,7 @@ def _enter_bad(session: Session, one: Probe, values: dict[str, Any], found: Walk
         return
     free_path(session, path, scene.id)
     session.execute(delete(StrayFile).where(StrayFile.abspath == path))
-    enter_bad(session, scene, one.problem, **values)
+    enter_bad(session, scene, one.problem, fetched_utc=None, **values)
 
 
 def _stands_elsewhere(file: File, path: str, found: Walk) -> bool:

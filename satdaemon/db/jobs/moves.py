@@ -159,6 +159,8 @@ def _wait(db: Store, session: Session, job: RunningJob, failure: Failure, usage:
     _row(session, job, ProcStatus.WAITING, reason=failure.message, waiting_for=waiting_for)
     if failure.error_class in _OF_ITS_ARCHIVE:
         _hold_back(session, job, at, failure.message)
+    if failure.error_class == CredentialsError.__name__:
+        occasions.login_refused(session, job, failure)
     of_job(session, "waiting", job, message=failure.message, usage=usage)
     return Outcome("waiting", at, failure.message)
 

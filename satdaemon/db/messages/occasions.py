@@ -36,6 +36,13 @@ def job_failed(session: Session, job: RunningJob, failure: Failure) -> None:
     add(session, News("job", f"failed/{job.stage}/{failure.error_class}/{cause}", _cut(what), body, "error", job.frame_id))
 
 
+def login_refused(session: Session, job: RunningJob, failure: Failure) -> None:
+    """An archive's login is missing or refused: downloads wait until somebody sees to it. One message an archive."""
+    archive = job.archive or "archive"
+    body = f"{failure.message}\nDownloads from there wait, and are tried again every 15 min, at no try (on {job.machine})."
+    add(session, News("archive", f"login/{archive}", f"{archive}: login missing or refused", body, "error", job.frame_id))
+
+
 def frame_ingested(session: Session, frame_id: str, result: StageResult) -> None:
     """A frame's new points can be seen: as a rule that ends its chain."""
     count = result.metrics.get("points")
