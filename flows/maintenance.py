@@ -17,6 +17,7 @@ from prefect.states import Completed
 from satdaemon.archive import clear_parts
 from satdaemon.config import Settings
 from satdaemon.db import Database, RunningJob, history, jobs, latency, messages, points, precise_orbits, retention, space
+from satdaemon.db.access import audit
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
 from satdaemon.domain import first_lines
@@ -49,6 +50,7 @@ def maintenance(config: str | None = None) -> State[Any]:
         "old sets of points": points.prune(database),
         "messages": messages.prune(database),
         "events": history.prune(database),
+        "records of the web pages": audit.prune(database),
         "products left by a removal": space.finish(database),
         "fetched zips": len(retention.apply(database, who="maintenance")),
         "flow runs": remove_flow_runs(database.settings),

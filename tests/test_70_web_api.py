@@ -52,8 +52,8 @@ def test_programs_read_what_pages_show(web: Web) -> None:
     assert client.get(f"/api/frames/{FRAME}/pairs/{DAYS[0]}/{DAYS[1]}").json()["entries"]
     assert client.get("/api/throughput").json()[0]["stage"] == "download"
     assert {m["name"] for m in client.get("/api/machines").json()} == {m.name for m in web.database.query(Machine)}
-    for path in ("jobs", "failures", "history", f"frames/{FRAME}/costs", f"frames/{FRAME}/rate", f"frames/{FRAME}/history",
-                 f"frames/{FRAME}/summary", "actions"):  # fmt: skip
+    of_frame = [f"frames/{FRAME}/{what}" for what in ("costs", "rate", "history", "latency", "summary")]
+    for path in ("jobs", "failures", "history", "actions", *of_frame):
         assert client.get(f"/api/{path}").status_code == 200, path
     missing = client.get("/api/frames/132A_NONE/dates")
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/json")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from satdaemon.db import latency
 from satdaemon.db.changes_list import Change, changes
 from satdaemon.db.costs import StageCost, stage_costs
 from satdaemon.db.date_list import DateEntry, dates_of
@@ -18,6 +19,7 @@ from satdaemon.db.frame_rate import TimeLeft, time_left
 from satdaemon.db.ledger import Entry, entries
 from satdaemon.db.row_view import Metric, RowView
 from satdaemon.db.summary import StageCounts, summary
+from satdaemon.planning.latency import Latency
 from satdaemon.status import LedgerState, RowKind, Stage
 from satdaemon.web.api.common import ANSWERS, Limit, Offset, Paged
 from satdaemon.web.pages.frame import FrameId, known_frame
@@ -140,6 +142,14 @@ def network(request: Request, frame_id: FrameId) -> Network:
     state = state_of(request)
     known_frame(state, frame_id)
     return network_of(state.database, frame_id, entries(state.database, frame_id, current_only=True))
+
+
+@router.get("/{frame_id}/latency")
+def late(request: Request, frame_id: FrameId) -> dict[date, Latency]:
+    """How late each date is, from sensing to its points, and what the time went to (seconds)."""
+    state = state_of(request)
+    known_frame(state, frame_id)
+    return latency.of_frame(state.database, frame_id)
 
 
 @router.get("/{frame_id}/costs")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import Response
 
-from satdaemon.db import frames
+from satdaemon.db import frames, latency
 from satdaemon.db.changes_list import changes
 from satdaemon.db.costs import stage_costs
 from satdaemon.db.date_list import dates_of
@@ -60,6 +60,7 @@ def frame(request: Request, frame_id: FrameId) -> Response:
         "costs": stage_costs(state.database, frame_id),
         "left": time_left(state.database, frame_id),
         "dates": dates_of(state.database, frame_id),
+        "latency": latency.of_frame(state.database, frame_id),
         "pairs": [entry for entry in standing if entry.kind is RowKind.RSAR_IFG],
         "changes": changes(state.database, most=50, frame_id=frame_id),
     }
