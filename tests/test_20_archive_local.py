@@ -322,7 +322,7 @@ def test_a_disk_that_fills_up_meanwhile(archive: LocalArchive, tmp_path: Path) -
 
 def test_a_data_path_that_is_a_file(archive: LocalArchive, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(ConfigError, match=r"expected a directory that can be written \(data_path\)"):
+    with pytest.raises(ConfigError, match=r"expected a directory that can be written \(data_path, orbit_path\)"):
         archive.fetch(one(archive), tmp_path / "data" / "T071")
 
 
