@@ -54,7 +54,7 @@ def first_bytes(url: str, authority: Path, certificates: Path | None) -> bytes:
 def test_what_only_one_part_can_be_is_said(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     for part, message in (
-        (("web!", None), "expected one of prefect, scheduler, worker, flows, planner, got 'web!'"),
+        (("web!", None), "expected one of prefect, scheduler, worker, flows, planner, web, got 'web!'"),
         (("worker", None), "--only worker: expected the name of a machine, got none"),
         (("worker", "m9"), r"expected a machine of \[PROC_MACHINES\] \(m1, m2\), got 'm9'"),
         (("flows", "m1"), "--only flows: expected no name, got 'm1'"),

@@ -18,13 +18,14 @@ def up(
     config: ConfigOption = None,
     once: Annotated[bool, typer.Option("--once", help="End when nothing that is owed can move any more.")] = False,
     only: Annotated[
-        str | None, typer.Option("--only", metavar="PART", help="One part: prefect, scheduler, worker, flows or planner.")
+        str | None, typer.Option("--only", metavar="PART", help="One part: prefect, scheduler, worker, flows, planner or web.")
     ] = None,
 ) -> None:
     """Bring up the whole system on this machine, or with --only one part of it.
 
     Prefect server, Dask scheduler, one worker a machine of [PROC_MACHINES] that starts locally, the process worker of
-    the frames' flow runs, and the planner. Ctrl-C powers down: running jobs end first; a second Ctrl-C stops them too.
+    the frames' flow runs, the planner, and the processing controller. Ctrl-C powers down: running jobs end first; a
+    second Ctrl-C stops them too.
     """
     if machine is not None and only is None:
         raise typer.BadParameter(f"expected --only worker with a machine, got {machine!r} alone")
