@@ -111,7 +111,8 @@ def test_the_same_row_twice_is_refused_by_every_table(full: Database, model: typ
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("JobEvent", "what happened is not removed"), ("JobKey", "next plan by itself"), ("RunningJob", "next plan by itself"),
+        ("JobEvent", "what happened is not removed"), ("AuditEntry", "what was done is not removed"),
+        ("JobKey", "next plan by itself"), ("RunningJob", "next plan by itself"),
         ("DaemonTools", "exactly one row"), ("MasterProcStage", "belong to"), ("IfgProcStage", "belong to the program"),
         ("RsarIfgProcStage", "belong to"), ("PointsVersion", "points.prune"), ("Frame", r"running job \d+ .* needs it"),
         ("Master", "running job"), ("Machine", "running job"), ("FrameRun", "running job"), ("Burst", "other rows need it"),

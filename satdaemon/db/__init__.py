@@ -3,7 +3,9 @@
 from satdaemon.db.database import Database
 from satdaemon.db.initialise import init_database
 from satdaemon.db.models import (
+    ApiToken,
     ArchiveLook,
+    AuditEntry,
     Burst,
     Condition,
     DaemonPart,
@@ -23,6 +25,7 @@ from satdaemon.db.models import (
     JobKey,
     JudgedFrame,
     LearnedCost,
+    LoginFailure,
     Machine,
     MachineFailure,
     Master,
@@ -40,10 +43,14 @@ from satdaemon.db.models import (
     RunningJob,
     StaleProduct,
     StrayFile,
+    WebSession,
+    WebUser,
 )
 
 __all__ = [
+    "ApiToken",
     "ArchiveLook",
+    "AuditEntry",
     "Burst",
     "Condition",
     "DaemonPart",
@@ -64,6 +71,7 @@ __all__ = [
     "JobKey",
     "JudgedFrame",
     "LearnedCost",
+    "LoginFailure",
     "Machine",
     "MachineFailure",
     "Master",
@@ -81,5 +89,7 @@ __all__ = [
     "RunningJob",
     "StaleProduct",
     "StrayFile",
+    "WebSession",
+    "WebUser",
     "init_database",
 ]

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, delete, exists, select
 from sqlalchemy.orm import Session
 
 from satdaemon.db.models import (
+    AuditEntry,
     Base,
     DaemonTools,
     File,
@@ -33,6 +34,7 @@ _JOBS = (JobKey, PendingJob, RunningJob)
 _FENCE = {"job_id", "place", "kind", "row_id", "stage", "attempt"}
 _KEPT: dict[type[Base], str] = {
     JobEvent: "what happened is not removed but by age (history_days)",
+    AuditEntry: "what was done is not removed but by age (history_days)",
     RunningJob: "a lost job is put back by the next plan by itself; to stop one use jobs.cancel",
     JobKey: "a lost job is put back by the next plan by itself; to stop one use jobs.cancel",
     DaemonTools: "the daemon has exactly one row",
@@ -54,8 +56,8 @@ def check_insert(obj: Base) -> None:
 
 def check_update(session: Session, model: type[Base], values: Mapping[str, Any], where: Sequence[ColumnElement[bool]]) -> None:
     """Refuse changes of a job's identity, of the past, and illegal moves of proc_status."""
-    if model is JobEvent:
-        raise RequestError("update of job_events: what happened is not changed")
+    if model in (JobEvent, AuditEntry):
+        raise RequestError(f"update of {model.__tablename__}: what happened is not changed")
     if model in _JOBS and (touched := sorted(_FENCE & set(values))):
         raise RequestError(f"update of {model.__name__}: {', '.join(touched)} are the engine's; use satdaemon.db.jobs")
     if issubclass(model, StageRow):
