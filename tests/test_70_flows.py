@@ -214,7 +214,7 @@ def test_a_cancelled_flow_run_ends_all_child_processes(system: System) -> None:
     run = frame.start()
     pids = frame.begun(4)
     system.client.set_flow_run_state(run.id, Cancelling())
-    system.until(lambda: are_gone(pids), 20.0, "the end of all children")
+    system.until(lambda: are_gone(pids), 10.0, "the end of all children")
     assert frame.ended(run, 60.0).state_type is StateType.CANCELLED
     pending = system.until(lambda: system.database.query(PendingJob, frame_id=frame.id), 10.0, "jobs given back")
     assert {job.tries for job in pending} == {0}
