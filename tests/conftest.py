@@ -11,13 +11,14 @@ from parallel import ByModule, arrange
 from prefect_parts import fork_servers, prefect_port, prefect_service
 from receiver import receiver, teams
 from stack_chain import stack_chain
-from stale_frames import finished
+from stale_frames import db, finished
 
 from satdaemon.archive import secrets
 
 __all__ = [
     "database",
     "database_url",
+    "db",
     "finished",
     "fork_servers",
     "killed_demo",

@@ -167,6 +167,15 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield place, _made(place, f"sqlite:///{place}/satdaemon.sqlite")
 
 
+@pytest.fixture
+def db(request: pytest.FixtureRequest, finished: tuple[Path, str], tmp_path: Path) -> Iterator[Database]:
+    """A copy of the finished frame, of which the test is free to change what it likes."""
+    place, url = finished
+    cluster = request.getfixturevalue("postgres_cluster") if url.startswith("postgresql") else None
+    with copy_of(place, url, tmp_path, cluster) as copied:
+        yield copied
+
+
 def _made(place: Path, url: str) -> str:
     db = Database(settings_in(place, url))
     make(db)

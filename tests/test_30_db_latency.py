@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from frames_made import FRAME
 from sqlalchemy import delete, select, update
-from stale_frames import DATES, at, copy_of
+from stale_frames import DATES, at
 
 from satdaemon.db import Database, File, FileSource, Ifg, JobEvent, latency
 from satdaemon.db.models import DateLatency
@@ -18,15 +17,6 @@ from satdaemon.errors import RequestError
 from satdaemon.planning.latency import ORBIT
 
 LAST = DATES[-1]
-
-
-@pytest.fixture
-def db(request: pytest.FixtureRequest, finished: tuple[Path, str], tmp_path: Path) -> Iterator[Database]:
-    """A copy of the finished frame."""
-    place, url = finished
-    cluster = request.getfixturevalue("postgres_cluster") if url.startswith("postgresql") else None
-    with copy_of(place, url, tmp_path, cluster) as copied:
-        yield copied
 
 
 def after(hours: float) -> datetime:

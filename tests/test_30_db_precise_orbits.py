@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from frames_made import FRAME, add_file, bursts, days
 from prefect.logging import disable_run_logger
-from stale_frames import DATES, VERSIONS, at, copy_of, key, orbit, pairs_of, stale_names
+from stale_frames import DATES, VERSIONS, at, key, orbit, pairs_of, stale_names
 
 from flows import maintenance as flow
 from satdaemon.db import Database, Master, precise_orbits, staleness
@@ -18,15 +17,6 @@ from satdaemon.errors import NotReady
 from satdaemon.simulator.archives import Fault, Faults, OrbitStandIn
 
 LAST = DATES[-1]
-
-
-@pytest.fixture
-def db(request: pytest.FixtureRequest, finished: tuple[Path, str], tmp_path: Path) -> Iterator[Database]:
-    """A copy of the finished frame."""
-    place, url = finished
-    cluster = request.getfixturevalue("postgres_cluster") if url.startswith("postgresql") else None
-    with copy_of(place, url, tmp_path, cluster) as copied:
-        yield copied
 
 
 def asking(db: Database, base: str) -> Database:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from frames_made import FRAME, add_file, bursts
@@ -19,7 +17,6 @@ from stale_frames import (
     VERSIONS,
     at,
     begin,
-    copy_of,
     finish,
     key,
     orbit,
@@ -41,15 +38,6 @@ from satdaemon.status import ProcStatus, RowKind, Stage
 MASTER, LAST, FIRST = DATES[2], DATES[-1], DATES[0]
 
 
-
-
-@pytest.fixture
-def db(request: pytest.FixtureRequest, finished: tuple[Path, str], tmp_path: Path) -> Iterator[Database]:
-    """A copy of the finished frame."""
-    place, url = finished
-    cluster = request.getfixturevalue("postgres_cluster") if url.startswith("postgresql") else None
-    with copy_of(place, url, tmp_path, cluster) as copied:
-        yield copied
 
 
 def mark(db: Database) -> list[staleness.Marked]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 from browser import Watched, browser
-from frames_made import FRAME, days, make_frame, step
+from frames_made import FRAME, days
 from playwright.sync_api import Browser, expect
-from test_70_web_pages import fail_some
-from web_parts import PASSWORD, Web, served
+from web_parts import PASSWORD, Web, failing_frame
 
-from satdaemon.db import Database, FailedJob, Frame, daemon
+from satdaemon.db import FailedJob, Frame, daemon
 from satdaemon.db.failure_groups import failure_groups
 from satdaemon.status import Role
 
-__all__ = ["browser"]
+__all__ = ["browser", "failing_frame"]
 DAYS = days(6)
 PAGES = {
     "overview": "/", "frames": "/frames", "frame": f"/frames/{FRAME}", "image": f"/frames/{FRAME}/{DAYS[0]}",
@@ -25,15 +23,6 @@ PAGES = {
     "history": "/history", "account": "/account", "users": "/users", "dialog": f"/do/frame/{FRAME}/master",
 }  # fmt: skip
 pytestmark = [pytest.mark.slow]
-
-
-@pytest.fixture
-def web(database: Database) -> Iterator[Web]:
-    make_frame(database)
-    step(database, product=True)
-    fail_some(database)
-    with served(database.settings) as found:
-        yield found
 
 
 def opened(browser: Browser, web: Web, role: Role, width: int = 1400, scheme: Literal["light", "dark"] = "light") -> Watched:

@@ -16,8 +16,7 @@ from browser import Watched, browser
 from engine_parts import until
 from frames_made import FRAME, add_file, bursts, make_frame
 from playwright.sync_api import Browser, expect
-from test_70_web_pages import act
-from web_parts import PASSWORD, Web, csrf_of, served
+from web_parts import PASSWORD, Web, act, csrf_of, served
 
 from satdaemon.db import Burst, Database, Frame
 from satdaemon.db.frame_progress import Progress, frame_progress

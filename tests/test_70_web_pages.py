@@ -3,66 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import httpx
 import pytest
 from databases import make_settings
-from frames_made import FRAME, days, make_frame, step
+from frames_made import FRAME, days
 from postgres import Cluster
-from web_parts import Web, csrf_of, served
+from web_parts import Web, act, csrf_of, failing_frame, served
 
-from satdaemon.db import Database, FailedJob, Frame, JobEvent, Machine, PendingJob, daemon, jobs, runs
+from satdaemon.db import FailedJob, Frame, JobEvent, Machine, PendingJob, daemon
 from satdaemon.db.access import audit
 from satdaemon.db.failure_groups import failure_groups
 from satdaemon.db.frame_list import Show, Sort, frame_page
-from satdaemon.db.planning import plan
 from satdaemon.db.throughput import throughput
-from satdaemon.domain import Failure, Usage
-from satdaemon.errors import Disposition
 from satdaemon.status import Role, Stage
 from satdaemon.web.log_tail import MOST, tail
 
+__all__ = ["failing_frame"]
 DAYS = days(6)
-
-
-@pytest.fixture
-def web(database: Database) -> Iterator[Web]:
-    """A frame of six dates; downloads done, some slc failed for two causes."""
-    make_frame(database)
-    step(database, product=True)
-    fail_some(database)
-    with served(database.settings) as found:
-        yield found
-
-
-def fail_some(database: Database) -> None:
-    """Two jobs fail for one cause, one for another."""
-    plan(database, [FRAME])
-    runs.beat_frame(database, FRAME, "the test")
-    grants = jobs.grant_pass(database)
-    assert len(grants) >= 3
-    log = database.settings.parameters.log_path / "job.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("begun\n50 %\r100 %\nended <b>badly</b>\n")
-    for number, grant in enumerate(grants[:3]):
-        assert jobs.start(database, grant.job_id, grant.attempt, pid=1, host="h", log_path=str(log))
-        words = f"/data/{number}/x.zip: burst {number} is <script>alert(1)</script>" if number < 2 else "no pixel is left"
-        failure = Failure("DataError", words, f"Traceback\n  line {number}\nDataError: {words}", Disposition.FAIL)
-        assert jobs.fail(database, grant.job_id, grant.attempt, failure, Usage(1, 1, 0.1)).kind == "failed"
 
 
 def text_of(answer: httpx.Response) -> str:
     """What a person reads, in one line."""
     assert answer.status_code == 200, answer.text
     return " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())
-
-
-def act(client: httpx.Client, address: str, **fields: str) -> httpx.Response:
-    """What the dialog's button sends."""
-    return client.post(address, data={"csrf": csrf_of(client), **fields}, headers={"HX-Request": "true"})
 
 
 def test_the_overview_tells_how_things_stand(web: Web) -> None:

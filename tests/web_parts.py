@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 import uvicorn
+from frames_made import FRAME, make_frame, step
 
 from deployments.services import free_port
 from satdaemon.config import Settings, WebSettings
-from satdaemon.db import Database
+from satdaemon.db import Database, jobs, runs
 from satdaemon.db.access import users
+from satdaemon.db.planning import plan
+from satdaemon.domain import Failure, Usage
+from satdaemon.errors import Disposition
 from satdaemon.status import Role
 from satdaemon.web.access.passwords import hashed
 from satdaemon.web.app import create_app
@@ -70,6 +75,11 @@ def csrf_of(client: httpx.Client) -> str:
     return field_of(client.get("/account").text, "csrf")
 
 
+def act(client: httpx.Client, address: str, **fields: str) -> httpx.Response:
+    """What the dialog's button sends."""
+    return client.post(address, data={"csrf": csrf_of(client), **fields}, headers={"HX-Request": "true"})
+
+
 @contextmanager
 def served(settings: Settings, **web: object) -> Iterator[Web]:
     """Serve the configuration with these keys of [WEB]."""
@@ -95,3 +105,29 @@ def served(settings: Settings, **web: object) -> Iterator[Web]:
         server.should_exit = True
         thread.join(10)
         database.close()
+
+
+@pytest.fixture(name="web")
+def failing_frame(database: Database) -> Iterator[Web]:
+    """A frame of six dates; downloads done, some slc failed for two causes."""
+    make_frame(database)
+    step(database, product=True)
+    fail_some(database)
+    with served(database.settings) as found:
+        yield found
+
+
+def fail_some(database: Database) -> None:
+    """Two jobs fail for one cause, one for another."""
+    plan(database, [FRAME])
+    runs.beat_frame(database, FRAME, "the test")
+    grants = jobs.grant_pass(database)
+    assert len(grants) >= 3
+    log = database.settings.parameters.log_path / "job.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("begun\n50 %\r100 %\nended <b>badly</b>\n")
+    for number, grant in enumerate(grants[:3]):
+        assert jobs.start(database, grant.job_id, grant.attempt, pid=1, host="h", log_path=str(log))
+        words = f"/data/{number}/x.zip: burst {number} is <script>alert(1)</script>" if number < 2 else "no pixel is left"
+        failure = Failure("DataError", words, f"Traceback\n  line {number}\nDataError: {words}", Disposition.FAIL)
+        assert jobs.fail(database, grant.job_id, grant.attempt, failure, Usage(1, 1, 0.1)).kind == "failed"

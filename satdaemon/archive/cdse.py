@@ -120,13 +120,13 @@ def filter_of(query: Query) -> str:
         areas = [f"OData.CSC.Intersects(area=geography'SRID=4326;{wkt}')" for wkt in _polygons(query.ring)]
         terms.append(areas[0] if len(areas) == 1 else f"({' or '.join(areas)})")
     if query.start_utc is not None:
-        terms.append(f"ContentDate/End ge {_z(query.start_utc)}")
+        terms.append(f"ContentDate/End ge {zulu(query.start_utc)}")
     if query.stop_utc is not None:
-        terms.append(f"ContentDate/Start le {_z(query.stop_utc)}")
+        terms.append(f"ContentDate/Start le {zulu(query.stop_utc)}")
     if query.since_utc is not None:
-        terms.append(f"PublicationDate ge {_z(query.since_utc)}")
+        terms.append(f"PublicationDate ge {zulu(query.since_utc)}")
     if query.until_utc is not None:
-        terms.append(f"PublicationDate lt {_z(query.until_utc)}")
+        terms.append(f"PublicationDate lt {zulu(query.until_utc)}")
     return " and ".join(terms)
 
 
@@ -193,5 +193,6 @@ def _polygons(ring: Footprint) -> list[str]:
     return [f"POLYGON(({', '.join(f'{lon:.6f} {lat:.6f}' for lon, lat in p.exterior.coords)}))" for p in parts if p.area > 0]
 
 
-def _z(time_utc: datetime) -> str:
+def zulu(time_utc: datetime) -> str:
+    """As the catalogue wants times."""
     return f"{time_utc.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"

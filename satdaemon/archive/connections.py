@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -25,6 +26,12 @@ class Patience:
     """Until it takes the connection, TLS included."""
     stall_s: float = 60.0
     """Without a single byte from it."""
+
+    @classmethod
+    def within(cls, timeout_s: float) -> Self:
+        """The usual, or less where so long without a byte counts as no answer."""
+        usual = cls()
+        return cls(min(timeout_s, usual.connect_s), timeout_s)
 
 
 def split(url: str) -> SplitResult:

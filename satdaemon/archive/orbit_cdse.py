@@ -6,13 +6,12 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from satdaemon.archive.answers import LICENCE, refusal
-from satdaemon.archive.cdse import PATH, UNIQUE, CdseCatalogue
+from satdaemon.archive.cdse import PATH, UNIQUE, CdseCatalogue, zulu
 from satdaemon.archive.connections import Patience
 from satdaemon.archive.eof import OrbitFile
 from satdaemon.archive.http import Answer, get
@@ -49,8 +48,8 @@ class OrbitCdse:
             "Collection/Name eq 'SENTINEL-1'",
             f"startswith(Name,'{platform}')",
             f"contains(Name,'AUX_{kind}')",
-            f"ContentDate/Start lt {_z(last)}",
-            f"ContentDate/End gt {_z(first)}",
+            f"ContentDate/Start lt {zulu(last)}",
+            f"ContentDate/End gt {zulu(first)}",
         ]
         asked = [("$filter", " and ".join(terms)), ("$top", "1000"), ("$orderby", "ContentDate/Start asc")]
         with Asker(self.name, self.base, timeout_s=self.timeout_s, pause_s=self.pause_s, what="a list of orbit files") as asker:
@@ -77,7 +76,7 @@ class OrbitCdse:
         raise AssertionError("unreachable")
 
     def _bytes(self, url: str, tokens: Tokens) -> bytes:
-        patience = Patience(connect_s=min(self.timeout_s, Patience().connect_s), stall_s=self.timeout_s)
+        patience = Patience.within(self.timeout_s)
         bearer = tokens.bearer()
         answer = get(url, patience, bearer=bearer)
         if answer.asks_for_login:
@@ -123,7 +122,3 @@ def _unzipped(content: bytes, name: str) -> bytes:
             return archive.read(member)
     except ZIP_ERRORS as error:
         raise CorruptProduct(f"{name}: expected the file in its zip, got {error}") from error
-
-
-def _z(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"

@@ -53,7 +53,7 @@ def manner_of(settings: ArchiveSettings, bytes_s: float | None = None) -> Manner
     from satdaemon.archive.tries import Manner
 
     return Manner(
-        patience=Patience(connect_s=min(settings.timeout_s, Patience().connect_s), stall_s=settings.timeout_s),
+        patience=Patience.within(settings.timeout_s),
         pause_first_s=settings.pause_s,
         bandwidth=None if bytes_s is None else Bandwidth(bytes_s),
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from satdaemon.db.events import among_newest
 from satdaemon.db.models import JobEvent
 from satdaemon.db.store import Store
-
-NEWEST = 200_000
-"""No more than so many events are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,7 @@ def changes(db: Store, *, most: int = 200, frame_id: str | None = None) -> list[
     """Events that somebody made."""
     columns = (JobEvent.at_utc, JobEvent.who, JobEvent.event, JobEvent.frame_id, JobEvent.job_id, JobEvent.message)
     with db.read_scope() as session:
-        last = session.scalar(select(func.max(JobEvent.id))) or 0
-        wanted = select(*columns).where(JobEvent.id > last - NEWEST, JobEvent.who.is_not(None))
+        wanted = select(*columns).where(among_newest(session), JobEvent.who.is_not(None))
         if frame_id is not None:
             wanted = wanted.where(JobEvent.frame_id == frame_id)
         rows = session.execute(wanted.order_by(JobEvent.id.desc()).limit(most))

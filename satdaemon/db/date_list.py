@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import select
 
-from satdaemon.db.ledger import entries
+from satdaemon.db.ledger import Entry, entries
 from satdaemon.db.models import Ifg, RsarIfg, frames2files
 from satdaemon.db.store import Store
 from satdaemon.status import LedgerState, ProcStatus, RowKind, Stage
@@ -37,9 +38,13 @@ class DateEntry:
     """Products that it is made of."""
 
 
-def dates_of(db: Store, frame_id: str) -> list[DateEntry]:
-    """The dates of a frame in order, the master among them. RequestError for an unknown frame."""
-    standing = [e for e in entries(db, frame_id, current_only=True) if e.kind is not RowKind.RSAR_IFG]
+def dates_of(db: Store, frame_id: str, current: Iterable[Entry] | None = None) -> list[DateEntry]:
+    """The dates of a frame in order, the master among them. RequestError for an unknown frame.
+
+    `current`: the current entries of its ledger, where they have been read.
+    """
+    every = entries(db, frame_id, current_only=True) if current is None else current
+    standing = [entry for entry in every if entry.kind is not RowKind.RSAR_IFG]
     with db.read_scope() as session:
         rows = {row.date: row for row in session.scalars(select(Ifg).where(Ifg.frame_id == frame_id))}
         used = (RsarIfg.frame_id == frame_id, RsarIfg.proc_status != int(ProcStatus.EXCLUDED))

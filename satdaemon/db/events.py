@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from satdaemon.db.models import FailedJob, JobEvent, PendingJob, RunningJob
 from satdaemon.domain import Usage
+
+NEWEST = 200_000
+"""Events that a look at what happened of late goes through at most: times are not indexed, ids grow with them."""
+
+
+def among_newest(session: Session) -> ColumnElement[bool]:
+    """True of those."""
+    return JobEvent.id > (session.scalar(select(func.max(JobEvent.id))) or 0) - NEWEST
 
 
 def record(session: Session, event: str, **columns: Any) -> JobEvent:

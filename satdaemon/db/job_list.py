@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from satdaemon.db.models import FailedJob, JobEvent, PendingJob, RunningJob
+from satdaemon.db.models import FailedJob, JobEvent, PendingJob, Product, RunningJob
 from satdaemon.db.store import Store
 from satdaemon.domain import job_title
 from satdaemon.errors import RequestError
@@ -87,6 +87,13 @@ def history(db: Store, job_id: int) -> JobHistory:
             raise RequestError(f"job {job_id}: expected the id of a job (satdaemon job list), found none that ever had it")
         line = _running(running) if running else _failed(failed) if failed else _pending(pending) if pending else None
         return JobHistory(job_id, line, failed.traceback if failed else None, events)
+
+
+def product_of(db: Store, job_id: int) -> Product | None:
+    """What a job made, where it is still there; found by its frame, as products are not looked up by their jobs."""
+    frame = select(JobEvent.frame_id).where(JobEvent.job_id == job_id).limit(1).scalar_subquery()
+    with db.read_scope() as session:
+        return session.scalar(select(Product).where(Product.frame_id == frame, Product.job_id == job_id))
 
 
 def _of(model: Any, frame_id: str | None) -> Any:

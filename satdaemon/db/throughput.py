@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from satdaemon.db.clock import now_utc, seconds_since
+from satdaemon.db.costs import FINISHED
+from satdaemon.db.events import among_newest
 from satdaemon.db.models import JobEvent
 from satdaemon.db.store import Store
 from satdaemon.status import Stage
 
-NEWEST = 200_000
-"""No more than so many events are looked at."""
-_ENDS = ("finished", "failed", "retry")
+_ENDS = (FINISHED, "failed", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,10 @@ def throughput(db: Store, hours: int = 24) -> list[StageRate]:
     failed: dict[str, int] = defaultdict(int)
     wall: dict[str, float] = defaultdict(float)
     with db.read_scope() as session:
-        last = session.scalar(select(func.max(JobEvent.id))) or 0
-        recent = (JobEvent.id > last - NEWEST, JobEvent.at_utc > now_utc(-3600.0 * hours), JobEvent.event.in_(_ENDS))
+        recent = (among_newest(session), JobEvent.at_utc > now_utc(-3600.0 * hours), JobEvent.event.in_(_ENDS))
         for name, event, age_s, wall_s in session.execute(select(*columns).where(*recent, JobEvent.stage.is_not(None))):
             stage = str(name)
-            if event == "finished":
+            if event == FINISHED:
                 counts[stage][hours - 1 - min(int(max(age_s, 0.0) // 3600), hours - 1)] += 1
                 wall[stage] += wall_s or 0.0
             else:

@@ -148,12 +148,13 @@ def _preferred(db: Store, session: Session, job_ids: list[int]) -> dict[int, str
         f" LEFT JOIN file_sources s ON s.file_id = f.id WHERE {among(db.on_postgresql, 'p.job_id', 'jobs')}"
         " AND f.state <> :there AND f.url IS NOT NULL AND coalesce(l.valid, 1) = 1 ORDER BY p.job_id, f.id"
     )
-    order, hosts = db.settings.download.archives, db.settings.archives.hosts
+    hosts = db.settings.archives.hosts
+    ranks = {name: rank for rank, name in enumerate(db.settings.download.archives)}
     by_file: dict[tuple[int, str], str] = {}
     for job_id, file_id, url, archive in session.execute(text(sql), {"jobs": array(db.on_postgresql, job_ids), "there": ON_DISK}):
-        best, ranks = by_file.get((job_id, file_id)), {name: rank for rank, name in enumerate(order)}
+        best = by_file.get((job_id, file_id))
         one = archive if archive in ranks else archive_of(url, hosts)
-        if best is None or ranks.get(one, len(order)) < ranks.get(best, len(order)):
+        if best is None or ranks.get(one, len(ranks)) < ranks.get(best, len(ranks)):
             by_file[job_id, file_id] = one
     chosen: dict[int, str] = {}
     for (job_id, _), one in by_file.items():

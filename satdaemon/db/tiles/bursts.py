@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 
 from satdaemon.db.models import Burst
+from satdaemon.db.shapes import burst_shapes
 from satdaemon.db.store import Store
 from satdaemon.db.tiles.grid import EXTENT, Tile, encoded
 
@@ -42,19 +43,13 @@ def burst_tile(db: Store, tile: Tile, *, track: int | None = None, direction: st
     """Bursts with id, track, pass and swath; empty below LEAST_ZOOM."""
     if tile.z < LEAST_ZOOM:
         return b""
-    with db.read_scope() as session:
-        if db.on_postgresql:
-            values = {"z": tile.z, "x": tile.x, "y": tile.y, "extent": EXTENT, "box": tile.box.wkt, "most": MOST}
+    if db.on_postgresql:
+        values = {"z": tile.z, "x": tile.x, "y": tile.y, "extent": EXTENT, "box": tile.box.wkt, "most": MOST}
+        with db.read_scope() as session:
             found = session.execute(_POSTGIS, {**values, "track": track, "pass": direction}).scalar()
-            return bytes(found or b"")
-        wanted = select(Burst.id, Burst.track, Burst.orbit_direction, Burst.swath, Burst.geometry)
-        wanted = wanted.where(Burst.geometry.intersects(tile.box))
-        if track is not None:
-            wanted = wanted.where(Burst.track == track)
-        if direction is not None:
-            wanted = wanted.where(Burst.orbit_direction == direction)
-        rows = session.execute(wanted.limit(MOST)).all()
-    properties = [{"id": i, "track": t, "pass": d, "swath": s} for i, t, d, s, _ in rows]
+        return bytes(found or b"")
+    rows = burst_shapes(db, tile.box, MOST, track=track, direction=direction)
+    properties = [{"id": i, "track": t, "pass": d, "swath": s} for i, t, d, s, *_ in rows]
     return encoded(tile, "bursts", [shape for *_, shape in rows], properties)
 
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from satdaemon.db.access import audit
 from satdaemon.status import Role
 from satdaemon.web.access.person import Person, person_of
-from satdaemon.web.state import State, state_of
+from satdaemon.web.state import state_of
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 FIELD, HEADER = "csrf", "x-csrf-token"
@@ -69,23 +69,22 @@ async def shown_csrf(request: Request) -> str:
 def guard(request: Request, csrf: str = Depends(shown_csrf)) -> None:
     """Let the request pass, with its person in `request.state.person`; NotLoggedIn, 401 or 403 where it may not."""
     state = state_of(request)
-    person = person_of(request, state.database, state.settings.web)
-    request.state.person = person
+    who = request.state.person = person_of(request, state.database, state.settings.web)
     role = needed_role(request.scope["endpoint"], request.method)
     if request.method not in READS and is_from_elsewhere(request):
-        raise refused(request, state, person, "the request comes from another site")
+        raise refused(request, "the request comes from another site")
     if role is None:
         return
-    if person.role is None:
+    if who.role is None:
         if request.method in READS and not is_for_programs(request):
             raise NotLoggedIn
         raise HTTPException(401, "expected a login, or a token in the Authorization header", {"WWW-Authenticate": "Bearer"})
-    if not person.may(role):
-        raise refused(request, state, person, f"needs the role {role}, and {person.name or 'nobody'} is {person.role}")
-    if request.method not in READS and person.name is None:
+    if not who.may(role):
+        raise refused(request, f"needs the role {role}, and {who.name or 'nobody'} is {who.role}")
+    if request.method not in READS and who.name is None:
         raise HTTPException(401, "expected a login", {"WWW-Authenticate": "Bearer"})
-    if request.method not in READS and person.csrf is not None and not hmac.compare_digest(csrf.encode(), person.csrf.encode()):
-        raise refused(request, state, person, "the form is not one of this login: open the page again")
+    if request.method not in READS and who.csrf is not None and not hmac.compare_digest(csrf.encode(), who.csrf.encode()):
+        raise refused(request, "the form is not one of this login: open the page again")
 
 
 def is_for_programs(request: Request) -> bool:
@@ -102,14 +101,17 @@ def is_from_elsewhere(request: Request) -> bool:
     return origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
-def refused(request: Request, state: State, person: Person, why: str) -> HTTPException:
+def refused(request: Request, why: str) -> HTTPException:
     """The refusal, once it has been recorded."""
-    where = f"{request.method} {request.url.path}"
-    audit.record(
-        state.database, "request", audit.REFUSED, who=person.name, role=person.role, address=state.address(request),
-        target=where, detail=why,
-    )  # fmt: skip
+    record(request, "request", audit.REFUSED, target=f"{request.method} {request.url.path}", detail=why)
     return HTTPException(403, why)
+
+
+def record(request: Request, action: str, outcome: str, *, target: str | None = None, detail: str | None = None) -> None:
+    """Keep what the request's person did, or was refused."""
+    state, who = state_of(request), person(request)
+    about = {"who": who.name, "role": who.role, "address": state.address(request), "target": target, "detail": detail}
+    audit.record(state.database, action, outcome, **about)
 
 
 def person(request: Request) -> Person:

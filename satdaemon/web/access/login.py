@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from satdaemon.db.access import User, attempts, audit, sessions, users
 from satdaemon.status import Role
-from satdaemon.web.access.guard import needs, open_to_all, person
+from satdaemon.web.access.guard import needs, open_to_all, record
 from satdaemon.web.access.passwords import hashed, is_old, is_right
 from satdaemon.web.access.person import COOKIE
 from satdaemon.web.render import page
@@ -64,9 +64,8 @@ def login(
 @needs(Role.VIEWER)
 def logout(request: Request) -> Response:
     """End the login."""
-    state, who = state_of(request), person(request)
-    sessions.end(state.database, request.cookies.get(COOKIE, ""))
-    audit.record(state.database, "logout", audit.DONE, who=who.name, role=who.role, address=state.address(request))
+    sessions.end(state_of(request).database, request.cookies.get(COOKIE, ""))
+    record(request, "logout", audit.DONE)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path="/")
     return answer

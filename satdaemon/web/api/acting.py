@@ -12,7 +12,6 @@ from satdaemon.web.actions import ACTIONS
 from satdaemon.web.actions.action import Field as ActionField
 from satdaemon.web.api.common import ANSWERS, Problem
 from satdaemon.web.pages.actions import Word, known_action, perform
-from satdaemon.web.state import state_of
 
 router = APIRouter(prefix="/api/actions", tags=["actions"], responses=ANSWERS)
 
@@ -54,4 +53,4 @@ def act(request: Request, of: Word, target: Word, name: Word, ask: Annotated[Ask
     """Do one, in the name of the token's user. `target` of the daemon is `daemon`."""
     found = known_action(of, name)
     given: dict[str, Any] = dict(ask.values)
-    return Told(done=perform(request, state_of(request), found, target, given, ask.confirm))
+    return Told(done=perform(request, found, target, given, ask.confirm))

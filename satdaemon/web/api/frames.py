@@ -22,7 +22,7 @@ from satdaemon.db.summary import StageCounts, summary
 from satdaemon.planning.latency import Latency
 from satdaemon.status import LedgerState, RowKind, Stage
 from satdaemon.web.api.common import ANSWERS, Limit, Offset, Paged
-from satdaemon.web.pages.frame import FrameId, known_frame
+from satdaemon.web.pages.frame import KnownFrame
 from satdaemon.web.pages.row import known_row
 from satdaemon.web.state import state_of
 
@@ -93,26 +93,22 @@ def listing(
 
 
 @router.get("/{frame_id}")
-def one(request: Request, frame_id: FrameId) -> FrameOverview:
+def one(request: Request, frame_id: KnownFrame) -> FrameOverview:
     """One frame."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    (found,) = overviews(state.database, [frame_id])
+    (found,) = overviews(state_of(request).database, [frame_id])
     return found
 
 
 @router.get("/{frame_id}/summary")
-def counts(request: Request, frame_id: FrameId) -> list[StageCounts]:
+def counts(request: Request, frame_id: KnownFrame) -> list[StageCounts]:
     """Rows by stage and state."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return summary(state.database, frame_id)
+    return summary(state_of(request).database, frame_id)
 
 
 @router.get("/{frame_id}/rows")
 def rows(
     request: Request,
-    frame_id: FrameId,
+    frame_id: KnownFrame,
     kind: RowKind | None = None,
     stage: Stage | None = None,
     in_state: Annotated[LedgerState | None, Query(alias="state")] = None,
@@ -121,69 +117,57 @@ def rows(
     offset: Offset = 0,
 ) -> Paged[Entry]:
     """Where each stage of each row stands, and why; `current`: the one stage that says where a row stands."""
-    state = state_of(request)
-    known_frame(state, frame_id)
     states = None if in_state is None else (in_state,)
-    found = entries(state.database, frame_id, kind=kind, stage=stage, states=states, current_only=current)
+    found = entries(state_of(request).database, frame_id, kind=kind, stage=stage, states=states, current_only=current)
     return Paged[Entry](total=len(found), items=found[offset : offset + limit])
 
 
 @router.get("/{frame_id}/dates")
-def dates(request: Request, frame_id: FrameId) -> list[DateEntry]:
+def dates(request: Request, frame_id: KnownFrame) -> list[DateEntry]:
     """The dates, the master among them."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return dates_of(state.database, frame_id)
+    return dates_of(state_of(request).database, frame_id)
 
 
 @router.get("/{frame_id}/network")
-def network(request: Request, frame_id: FrameId) -> Network:
+def network(request: Request, frame_id: KnownFrame) -> Network:
     """Interferograms over time and perpendicular baseline."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return network_of(state.database, frame_id, entries(state.database, frame_id, current_only=True))
+    database = state_of(request).database
+    return network_of(database, frame_id, entries(database, frame_id, current_only=True))
 
 
 @router.get("/{frame_id}/latency")
-def late(request: Request, frame_id: FrameId) -> dict[date, Latency]:
+def late(request: Request, frame_id: KnownFrame) -> dict[date, Latency]:
     """How late each date is, from sensing to its points, and what the time went to (seconds)."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return latency.of_frame(state.database, frame_id)
+    return latency.of_frame(state_of(request).database, frame_id)
 
 
 @router.get("/{frame_id}/costs")
-def costs(request: Request, frame_id: FrameId) -> list[StageCost]:
+def costs(request: Request, frame_id: KnownFrame) -> list[StageCost]:
     """What each stage has cost."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return stage_costs(state.database, frame_id)
+    return stage_costs(state_of(request).database, frame_id)
 
 
 @router.get("/{frame_id}/rate")
-def rate(request: Request, frame_id: FrameId) -> TimeLeft:
+def rate(request: Request, frame_id: KnownFrame) -> TimeLeft:
     """What is open, and how fast it goes on."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return time_left(state.database, frame_id)
+    database = state_of(request).database
+    return time_left(database, frame_id, entries(database, frame_id, current_only=True))
 
 
 @router.get("/{frame_id}/history")
-def history(request: Request, frame_id: FrameId, limit: Limit = 200) -> list[Change]:
+def history(request: Request, frame_id: KnownFrame, limit: Limit = 200) -> list[Change]:
     """What people changed of it."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    return changes(state.database, most=limit, frame_id=frame_id)
+    return changes(state_of(request).database, most=limit, frame_id=frame_id)
 
 
 @router.get("/{frame_id}/dates/{day}")
-def image(request: Request, frame_id: FrameId, day: date) -> RowOut:
+def image(request: Request, frame_id: KnownFrame, day: date) -> RowOut:
     """One date."""
     return _out(known_row(request, frame_id, day, None))
 
 
 @router.get("/{frame_id}/pairs/{day}/{day2}")
-def pair(request: Request, frame_id: FrameId, day: date, day2: date) -> RowOut:
+def pair(request: Request, frame_id: KnownFrame, day: date, day2: date) -> RowOut:
     """One interferogram."""
     return _out(known_row(request, frame_id, day, day2))
 

@@ -13,7 +13,7 @@ from satdaemon.db.features import burst_features, frame_features
 from satdaemon.db.points import in_box
 from satdaemon.errors import RequestError
 from satdaemon.web.api.common import ANSWERS
-from satdaemon.web.pages.frame import FrameId, known_frame
+from satdaemon.web.pages.frame import KnownFrame
 from satdaemon.web.state import state_of
 
 MEDIA = "application/geo+json"
@@ -62,10 +62,9 @@ def bursts(
 
 
 @router.get("/points/{frame_id}", response_class=GeoJson, responses=_MADE)
-def points(request: Request, frame_id: FrameId, bbox: Box = None, limit: Most = 50_000) -> Response:
+def points(request: Request, frame_id: KnownFrame, bbox: Box = None, limit: Most = 50_000) -> Response:
     """Points of a frame, with velocity (mm/yr, positive towards the satellite) and what else is known of them."""
     state = state_of(request)
-    known_frame(state, frame_id)
     bounds = (-180.0, -90.0, 180.0, 90.0) if bbox is None else _numbers(bbox)
     try:
         found = in_box(state.database, frame_id, *bounds, limit=limit)

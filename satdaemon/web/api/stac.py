@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from satdaemon.db.frame_list import frame_page
 from satdaemon.db.stac_view import StacFrame, StacRow, stac_frame, stac_rows
 from satdaemon.web.api.common import ANSWERS, Limit, Offset
-from satdaemon.web.pages.frame import FrameId, known_frame
+from satdaemon.web.pages.frame import KnownFrame
 from satdaemon.web.state import State, state_of
 
 VERSION = "1.1.0"
@@ -42,18 +42,16 @@ def collections(request: Request, limit: Limit = 100, offset: Offset = 0) -> dic
 
 
 @router.get("/collections/{frame_id}")
-def collection(request: Request, frame_id: FrameId) -> dict[str, Any]:
+def collection(request: Request, frame_id: KnownFrame) -> dict[str, Any]:
     """One frame."""
     state = state_of(request)
-    known_frame(state, frame_id)
     return _collection(state, _base(request), frame_id)
 
 
 @router.get("/collections/{frame_id}/items")
-def items(request: Request, frame_id: FrameId, limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
+def items(request: Request, frame_id: KnownFrame, limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
     """Its dates and pairs that have products, by name."""
     state, here = state_of(request), _base(request)
-    known_frame(state, frame_id)
     frame = stac_frame(state.database, frame_id)
     rows = stac_rows(state.database, frame_id)
     found = [_item(here, frame, row) for row in rows[offset : offset + limit]]
@@ -67,10 +65,9 @@ def items(request: Request, frame_id: FrameId, limit: Limit = 100, offset: Offse
 
 
 @router.get("/collections/{frame_id}/items/{key}")
-def item(request: Request, frame_id: FrameId, key: Key) -> dict[str, Any]:
+def item(request: Request, frame_id: KnownFrame, key: Key) -> dict[str, Any]:
     """One date or pair."""
     state = state_of(request)
-    known_frame(state, frame_id)
     rows = [row for row in stac_rows(state.database, frame_id) if row.key == key]
     if not rows:
         raise HTTPException(404, f"frame {frame_id} has no products of {key[:40]!r}")

@@ -11,7 +11,7 @@ from satdaemon.db.access import attempts, audit, tokens, users
 from satdaemon.errors import RequestError
 from satdaemon.status import Role
 from satdaemon.web.access import login
-from satdaemon.web.access.guard import needs, person
+from satdaemon.web.access.guard import needs, person, record
 from satdaemon.web.access.passwords import hashed, is_right
 from satdaemon.web.render import page
 from satdaemon.web.state import state_of
@@ -58,7 +58,7 @@ def password(
     except RequestError as error:
         return _page(request, 400, problem=str(error))
     users.change(state.database, str(who.name), password=kept)
-    audit.record(state.database, "password", audit.DONE, who=who.name, role=who.role, address=state.address(request))
+    record(request, "password", audit.DONE)
     return login.begin(request, state, found[0], "/account", "new password")
 
 
@@ -76,9 +76,7 @@ def token(
         value = tokens.create(state.database, str(who.name), name, role, days * 86400.0)
     except RequestError as error:
         return _page(request, 400, problem=str(error))
-    audit.record(
-        state.database, "token made", audit.DONE, who=who.name, role=who.role, address=state.address(request), target=name
-    )
+    record(request, "token made", audit.DONE, target=name)
     return _page(request, made=value)
 
 
@@ -88,8 +86,5 @@ def revoke(request: Request, token_id: Annotated[int, Path(ge=1, le=2**63 - 1)])
     """Take a token of one's own back."""
     state, who = state_of(request), person(request)
     tokens.revoke(state.database, token_id, None if who.may(Role.ADMIN) else who.name)
-    target = f"token {token_id}"
-    audit.record(
-        state.database, "token revoked", audit.DONE, who=who.name, role=who.role, address=state.address(request), target=target
-    )
+    record(request, "token revoked", audit.DONE, target=f"token {token_id}")
     return RedirectResponse("/account", 303)

@@ -13,10 +13,10 @@ from fastapi.responses import RedirectResponse, Response
 from satdaemon.db.access import audit
 from satdaemon.errors import NeedsConfirmation, SatDaemonError
 from satdaemon.status import Role
-from satdaemon.web.access.guard import needs, person, refused
+from satdaemon.web.access.guard import needs, person, record, refused
 from satdaemon.web.actions import ACTIONS, Action, Call
 from satdaemon.web.render import page
-from satdaemon.web.state import State, state_of
+from satdaemon.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 Word = Annotated[str, Path(max_length=60)]
@@ -56,24 +56,21 @@ def action(
     return _do(request, of, target, name, given)
 
 
-def perform(request: Request, state: State, found: Action, target: str, given: Mapping[str, object], confirmed: bool) -> str:
+def perform(request: Request, found: Action, target: str, given: Mapping[str, object], confirmed: bool) -> str:
     """Do an action in the person's name, and record it; what was done. Raises as the action does, 403 where it may not."""
     who = person(request)
     if not who.may(found.role):
-        raise refused(request, state, who, f"{found.title} needs the role {found.role}, and {who.name} is {who.role}")
+        raise refused(request, f"{found.title} needs the role {found.role}, and {who.name} is {who.role}")
     seen = {key: str(value)[:200] for key, value in given.items() if key in {field.name for field in found.fields}}
-    entry = {
-        "who": who.name, "role": who.role, "address": state.address(request),
-        "target": target if found.of == "daemon" else f"{found.of} {target}",
-    }  # fmt: skip
+    what, to = f"{found.of} {found.name}", target if found.of == "daemon" else f"{found.of} {target}"
     try:
-        said = found.do(Call(state.controller(who.who), target, found.read(given), confirmed))
+        said = found.do(Call(state_of(request).controller(who.who), target, found.read(given), confirmed))
     except NeedsConfirmation:
         raise
     except SatDaemonError as error:
-        audit.record(state.database, f"{found.of} {found.name}", audit.FAILED, detail=f"{_words(seen)}{error}", **entry)
+        record(request, what, audit.FAILED, target=to, detail=f"{_words(seen)}{error}")
         raise
-    audit.record(state.database, f"{found.of} {found.name}", audit.DONE, detail=f"{_words(seen)}{said}", **entry)
+    record(request, what, audit.DONE, target=to, detail=f"{_words(seen)}{said}")
     return said
 
 
@@ -91,7 +88,7 @@ def _dialog(request: Request, of: str, target: str, name: str) -> Response:
 def _do(request: Request, of: str, target: str, name: str, given: Mapping[str, str]) -> Response:
     found = known_action(of, name)
     try:
-        said = perform(request, state_of(request), found, target, given, given.get("confirm") == "yes")
+        said = perform(request, found, target, given, given.get("confirm") == "yes")
     except NeedsConfirmation as error:
         return _form(request, found, target, given, str(error), needs_confirmation=True, status=409)
     except SatDaemonError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import Response
 
 from satdaemon.db import frames, latency
@@ -12,13 +12,13 @@ from satdaemon.db.changes_list import changes
 from satdaemon.db.costs import stage_costs
 from satdaemon.db.date_list import dates_of
 from satdaemon.db.frame_network import network_of
-from satdaemon.db.frame_overview import FrameOverview, overviews
+from satdaemon.db.frame_overview import overviews
 from satdaemon.db.frame_rate import time_left
+from satdaemon.db.frame_switches import frame_switches
 from satdaemon.db.ledger import entries
 from satdaemon.db.points import version_of
 from satdaemon.db.summary import HELD_UP, summary
 from satdaemon.domain import Frame
-from satdaemon.errors import RequestError
 from satdaemon.status import RowKind
 from satdaemon.web.pages.plots import burst_map, network_plot, stage_grid
 from satdaemon.web.render import page
@@ -29,20 +29,21 @@ FrameId = Annotated[str, Path(max_length=60)]
 LISTED = 100
 
 
-def known_frame(state: State, frame_id: str) -> FrameOverview:
-    """The frame; 404 where there is none of the name."""
-    try:
-        (found,) = overviews(state.database, [frame_id], counts=False)
-    except RequestError as error:
-        raise HTTPException(404, f"frame {frame_id!r}: there is none of the name") from error
-    return found
+def _known(request: Request, frame_id: FrameId) -> str:
+    if not frame_switches(state_of(request).database, [frame_id]):
+        raise HTTPException(404, f"frame {frame_id!r}: there is none of the name")
+    return frame_id
+
+
+KnownFrame = Annotated[str, Depends(_known)]
+"""The id of a frame in the address; 404 where there is none of the name."""
 
 
 @router.get("/frames/{frame_id}")
-def frame(request: Request, frame_id: FrameId) -> Response:
+def frame(request: Request, frame_id: KnownFrame) -> Response:
     """The page."""
     state = state_of(request)
-    one = known_frame(state, frame_id)
+    (one,) = overviews(state.database, [frame_id], counts=False)
     every = entries(state.database, frame_id)
     standing = [entry for entry in every if entry.is_current]
     network = network_of(state.database, frame_id, standing)
@@ -58,8 +59,8 @@ def frame(request: Request, frame_id: FrameId) -> Response:
         "plot": network_plot(network),
         "bursts": burst_map(_value(state, frame_id)),
         "costs": stage_costs(state.database, frame_id),
-        "left": time_left(state.database, frame_id),
-        "dates": dates_of(state.database, frame_id),
+        "left": time_left(state.database, frame_id, standing),
+        "dates": dates_of(state.database, frame_id, standing),
         "latency": latency.of_frame(state.database, frame_id),
         "pairs": [entry for entry in standing if entry.kind is RowKind.RSAR_IFG],
         "changes": changes(state.database, most=50, frame_id=frame_id),

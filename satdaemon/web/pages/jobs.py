@@ -8,8 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import Response
 
-from satdaemon.db import Product
-from satdaemon.db.job_list import JobHistory, JobPlace, history, listing
+from satdaemon.db.job_list import JobHistory, JobPlace, history, listing, product_of
 from satdaemon.errors import RequestError
 from satdaemon.web.log_tail import Tail, tail
 from satdaemon.web.render import page
@@ -37,7 +36,7 @@ def job(request: Request, job_id: JobId) -> Response:
     """One job."""
     state = state_of(request)
     found = known_job(state, job_id)
-    product = next(iter(state.database.query(Product, job_id=job_id)), None)
+    product = product_of(state.database, job_id)
     return page(request, "job.html", {"here": "jobs", "job": found, "product": product, "log": output_of(state, found)})
 
 

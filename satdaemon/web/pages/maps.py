@@ -12,7 +12,7 @@ from satdaemon.db.preview import preview_bursts
 from satdaemon.db.tiles import Tile, burst_tile, frame_tile
 from satdaemon.errors import SatDaemonError
 from satdaemon.status import Role
-from satdaemon.web.access.guard import needs, person
+from satdaemon.web.access.guard import needs, person, record
 from satdaemon.web.render import page
 from satdaemon.web.state import state_of
 
@@ -79,13 +79,13 @@ def make(
     """Make the frame; it is off until somebody switches it on."""
     state, who = state_of(request), person(request)
     ids = _ids(bursts)
-    entry = {"who": who.name, "role": who.role, "address": state.address(request), "target": f"frame {frame_id}"}
+    target = f"frame {frame_id}"
     try:
         state.controller(who.who).make_frame(frame_id.strip(), ids)
     except SatDaemonError as error:
-        audit.record(state.database, "frame made", audit.FAILED, detail=str(error), **entry)
+        record(request, "frame made", audit.FAILED, target=target, detail=str(error))
         return _preview(request, ids, frame_id, str(error), 400)
-    audit.record(state.database, "frame made", audit.DONE, detail=f"{len(ids)} bursts", **entry)
+    record(request, "frame made", audit.DONE, target=target, detail=f"{len(ids)} bursts")
     there = f"/frames/{frame_id.strip()}"
     if request.headers.get("hx-request") == "true":
         return Response(status_code=204, headers={"HX-Redirect": there})

@@ -148,7 +148,7 @@ def network_plot(network: Network, width: float = 900.0, height: float = 320.0) 
         tuple((*place[node.date], node) for node in network.nodes),
         edges,
         tuple((x_of(day), f"{day:%Y-%m}") for day in _ticks(first, last)),
-        tuple((y_of(value), f"{value:g}") for value in _steps(low, high)),
+        tuple((y_of(value), f"{value:g}") for value in steps(low, high)),
         sum(node.bperp_m is None for node in network.nodes),
     )
 
@@ -175,7 +175,8 @@ def _ticks(first: date, last: date, most: int = 8) -> list[date]:
     return found or [first]
 
 
-def _steps(low: float, high: float, most: int = 6) -> list[float]:
+def steps(low: float, high: float, most: int = 6) -> list[float]:
+    """Round values between two, at most so many."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough)

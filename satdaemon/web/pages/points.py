@@ -13,7 +13,7 @@ from satdaemon.db.points import mean_series, nearest, series_of
 from satdaemon.db.points.places import distance_m
 from satdaemon.db.tiles import Tile
 from satdaemon.errors import RequestError
-from satdaemon.web.pages.frame import FrameId, known_frame
+from satdaemon.web.pages.frame import FrameId, KnownFrame
 from satdaemon.web.pages.series_plot import Curve, series_plot
 from satdaemon.web.points_picture import Cloud, picture
 from satdaemon.web.render import page
@@ -30,10 +30,9 @@ SHOWN = 4
 
 
 @router.get("/frames/{frame_id}/points")
-def whole(request: Request, frame_id: FrameId) -> Response:
+def whole(request: Request, frame_id: KnownFrame) -> Response:
     """The page."""
     state = state_of(request)
-    known_frame(state, frame_id)
     cloud = _cloud(state, frame_id)
     values = {"here": "frames", "frame_id": frame_id, "cloud": cloud, "count": len(cloud.x), "scales": MOST}
     return page(request, "points.html", values)

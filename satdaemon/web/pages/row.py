@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from satdaemon.db.row_view import RowView, row_view
-from satdaemon.web.pages.frame import FrameId, known_frame
+from satdaemon.web.pages.frame import KnownFrame
 from satdaemon.web.render import page
 from satdaemon.web.state import state_of
 
@@ -16,22 +16,20 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/frames/{frame_id}/{day}")
-def image(request: Request, frame_id: FrameId, day: date) -> Response:
+def image(request: Request, frame_id: KnownFrame, day: date) -> Response:
     """A date."""
     return _page(request, frame_id, day, None)
 
 
 @router.get("/frames/{frame_id}/{day}/{day2}")
-def pair(request: Request, frame_id: FrameId, day: date, day2: date) -> Response:
+def pair(request: Request, frame_id: KnownFrame, day: date, day2: date) -> Response:
     """A pair."""
     return _page(request, frame_id, day, day2)
 
 
 def known_row(request: Request, frame_id: str, day: date, day2: date | None) -> RowView:
     """The date or pair; 404 where the frame has none such."""
-    state = state_of(request)
-    known_frame(state, frame_id)
-    found = row_view(state.database, frame_id, day, day2)
+    found = row_view(state_of(request).database, frame_id, day, day2)
     if found is None:
         what = f"the date {day}" if day2 is None else f"the pair {day} to {day2}"
         raise HTTPException(404, f"frame {frame_id} does not have {what}")

@@ -9,6 +9,8 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from satdaemon.web.pages.plots import steps
+
 WIDTH, HEIGHT, LEFT = 420.0, 250.0, 44.0
 
 
@@ -90,7 +92,6 @@ def series_plot(curves: Sequence[Curve]) -> SeriesPlot | None:
             end = fit[1] + fit[0] * curve.years[-1]
             line = (x_of(curve.dates[0]), y_of(fit[1]), x_of(curve.dates[-1]), y_of(float(end)))
         drawn.append(Drawn(curve.title, None if fit is None else fit[0], dots, line))
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000) if (high - low) / s <= 7)
-    levels = tuple((y_of(v), f"{v:g}") for v in np.arange(np.ceil(low / step) * step, high, step))
+    levels = tuple((y_of(value), f"{value:g}") for value in steps(low, high))
     ticks = sorted({first, last, *(date(year, 1, 1) for year in range(first.year + 1, last.year + 1))})
     return SeriesPlot(WIDTH, HEIGHT, tuple(drawn), levels, tuple((x_of(day), f"{day:%Y-%m}") for day in ticks))

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from satdaemon.db.access import audit, users
 from satdaemon.errors import RequestError
 from satdaemon.status import Role
-from satdaemon.web.access.guard import needs, person
+from satdaemon.web.access.guard import needs, person, record
 from satdaemon.web.access.passwords import hashed
 from satdaemon.web.render import page
 from satdaemon.web.state import state_of
@@ -44,7 +44,7 @@ def create(
         users.create(state.database, name.strip(), role, password=hashed(password) if password else None, who=who.who)
     except RequestError as error:
         return _page(request, 400, str(error))
-    _record(request, "user made", name, f"role {role}")
+    record(request, "user made", audit.DONE, target=name, detail=f"role {role}")
     return RedirectResponse("/users", 303)
 
 
@@ -67,11 +67,5 @@ def change(
     what = [f"role {role}"] if role else []
     what += ["switched off" if disabled else "switched on"] if disabled is not None else []
     what += ["new password"] if password else []
-    _record(request, "user changed", name, ", ".join(what))
+    record(request, "user changed", audit.DONE, target=name, detail=", ".join(what))
     return RedirectResponse("/users", 303)
-
-
-def _record(request: Request, action: str, target: str, detail: str) -> None:
-    state, who = state_of(request), person(request)
-    where = {"address": state.address(request), "target": target, "detail": detail}
-    audit.record(state.database, action, audit.DONE, who=who.name, role=who.role, **where)

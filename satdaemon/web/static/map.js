@@ -1,47 +1,29 @@
 // The map: frames coloured by how they are, bursts to pick from.
-import * as maplibre from "/static/vendor/maplibre-gl.mjs";
+import { line, makeMap } from "/static/basemap.js";
 
-maplibre.setWorkerUrl("/static/vendor/maplibre-gl-worker.mjs");
 const form = document.getElementById("map-form");
-const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-const colours = dark
-  ? { sea: "#12171c", land: "#242d36", border: "#46535f", line: "#e8edf2" }
-  : { sea: "#dfe8ee", land: "#fbfbf8", border: "#b6bfc7", line: "#17202a" };
 const by = {
   done: ["interpolate", ["linear"], ["get", "done"], 0, "#b3261e", 0.5, "#c98a00", 1, "#1d7a46"],
   failed: ["step", ["get", "failed"], "#1d7a46", 1, "#c98a00", 10, "#b3261e"],
   age: ["case", ["has", "age"], ["interpolate", ["linear"], ["get", "age"], 0, "#1d7a46", 30, "#c98a00", 90, "#b3261e"], "#6b7480"],
 };
 const picked = new Set();
-const map = new maplibre.Map({
-  container: "map",
-  attributionControl: { compact: true, customAttribution: "Natural Earth" },
-  hash: "at",
-  center: [10, 30],
-  zoom: 1.5,
-  style: {
-    version: 8,
-    sources: {
-      world: { type: "geojson", data: "/static/vendor/world.json" },
-      frames: { type: "vector", tiles: [`${location.origin}/tiles/frames/{z}/{x}/{y}`], maxzoom: 10 },
-      bursts: { type: "vector", tiles: [burstTiles()], minzoom: 5, maxzoom: 9, promoteId: "id" },
-      cells: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
-    },
-    layers: [
-      { id: "sea", type: "background", paint: { "background-color": colours.sea } },
-      { id: "land", type: "fill", source: "world", filter: ["==", ["get", "kind"], "land"], paint: { "fill-color": colours.land } },
-      { id: "border", type: "line", source: "world", filter: ["==", ["get", "kind"], "border"], paint: { "line-color": colours.border, "line-width": 0.7 } },
-      { id: "cells", type: "circle", source: "cells", maxzoom: 5, layout: { visibility: "none" }, paint: { "circle-color": "#0b62a8", "circle-opacity": 0.45, "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "bursts"]], 1, 1.5, 30, 7] } },
-      { id: "bursts", type: "fill", source: "bursts", "source-layer": "bursts", layout: { visibility: "none" }, paint: { "fill-color": ["case", ["boolean", ["feature-state", "picked"], false], "#c98a00", "#0b62a8"], "fill-opacity": ["case", ["boolean", ["feature-state", "picked"], false], 0.65, 0.12] } },
-      { id: "burst-edges", type: "line", source: "bursts", "source-layer": "bursts", layout: { visibility: "none" }, paint: { "line-color": "#0b62a8", "line-width": 0.8 } },
-      { id: "frames", type: "fill", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": by.done, "fill-opacity": 0.45 } },
-      { id: "frame-edges", type: "line", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Polygon"], paint: { "line-color": colours.line, "line-width": 1 } },
-      { id: "frame-points", type: "circle", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-color": by.done, "circle-radius": 6, "circle-stroke-width": 1, "circle-stroke-color": colours.line } },
-    ],
+const map = makeMap(
+  {
+    frames: { type: "vector", tiles: [`${location.origin}/tiles/frames/{z}/{x}/{y}`], maxzoom: 10 },
+    bursts: { type: "vector", tiles: [burstTiles()], minzoom: 5, maxzoom: 9, promoteId: "id" },
+    cells: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
   },
-});
-map.addControl(new maplibre.NavigationControl({ showCompass: false }));
-window.satdaemonMap = map; // for those who look from outside
+  [
+    { id: "cells", type: "circle", source: "cells", maxzoom: 5, layout: { visibility: "none" }, paint: { "circle-color": "#0b62a8", "circle-opacity": 0.45, "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "bursts"]], 1, 1.5, 30, 7] } },
+    { id: "bursts", type: "fill", source: "bursts", "source-layer": "bursts", layout: { visibility: "none" }, paint: { "fill-color": ["case", ["boolean", ["feature-state", "picked"], false], "#c98a00", "#0b62a8"], "fill-opacity": ["case", ["boolean", ["feature-state", "picked"], false], 0.65, 0.12] } },
+    { id: "burst-edges", type: "line", source: "bursts", "source-layer": "bursts", layout: { visibility: "none" }, paint: { "line-color": "#0b62a8", "line-width": 0.8 } },
+    { id: "frames", type: "fill", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": by.done, "fill-opacity": 0.45 } },
+    { id: "frame-edges", type: "line", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Polygon"], paint: { "line-color": line, "line-width": 1 } },
+    { id: "frame-points", type: "circle", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-color": by.done, "circle-radius": 6, "circle-stroke-width": 1, "circle-stroke-color": line } },
+  ],
+  { hash: "at", center: [10, 30], zoom: 1.5 },
+);
 
 function burstTiles() {
   const query = new URLSearchParams();

@@ -1,35 +1,20 @@
 // The points of a frame: pictures by velocity, series by click, the mean of a box by dragging.
-import * as maplibre from "/static/vendor/maplibre-gl.mjs";
+import { line, makeMap } from "/static/basemap.js";
 
-maplibre.setWorkerUrl("/static/vendor/maplibre-gl-worker.mjs");
 const form = document.getElementById("points-form");
 const frame = encodeURIComponent(form.dataset.frame);
 const [west, south, east, north] = form.dataset.bounds.split(",").map(Number);
-const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-const map = new maplibre.Map({
-  container: "map",
-  attributionControl: { compact: true, customAttribution: "Natural Earth" },
-  bounds: [[west, south], [east, north]],
-  fitBoundsOptions: { padding: 30 },
-  style: {
-    version: 8,
-    sources: {
-      world: { type: "geojson", data: "/static/vendor/world.json" },
-      points: { type: "raster", tiles: [tiles()], tileSize: 512, maxzoom: 18 },
-      box: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
-    },
-    layers: [
-      { id: "sea", type: "background", paint: { "background-color": dark ? "#12171c" : "#dfe8ee" } },
-      { id: "land", type: "fill", source: "world", filter: ["==", ["get", "kind"], "land"], paint: { "fill-color": dark ? "#242d36" : "#f2f2ec" } },
-      { id: "border", type: "line", source: "world", filter: ["==", ["get", "kind"], "border"], paint: { "line-color": dark ? "#46535f" : "#b6bfc7" } },
-      { id: "points", type: "raster", source: "points", paint: { "raster-resampling": "nearest", "raster-fade-duration": 0 } },
-      { id: "box", type: "line", source: "box", paint: { "line-color": dark ? "#fff" : "#000", "line-width": 2 } },
-    ],
+const map = makeMap(
+  {
+    points: { type: "raster", tiles: [tiles()], tileSize: 512, maxzoom: 18 },
+    box: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
   },
-});
-map.addControl(new maplibre.NavigationControl({ showCompass: false }));
-map.addControl(new maplibre.ScaleControl());
-window.satdaemonMap = map; // for those who look from outside
+  [
+    { id: "points", type: "raster", source: "points", paint: { "raster-resampling": "nearest", "raster-fade-duration": 0 } },
+    { id: "box", type: "line", source: "box", paint: { "line-color": line, "line-width": 2 } },
+  ],
+  { bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 30 } },
+);
 
 function tiles() {
   return `${location.origin}/points/${frame}/${form.dataset.version}/{z}/{x}/{y}?most=${form.most.value}`;
