@@ -12,7 +12,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from satdaemon.db import Database
+from satdaemon.db import Database, retention
 from satdaemon.domain import some_of
 from satdaemon.messages import send, watch
 from tasks.dispatch import plan_and_dispatch
@@ -27,6 +27,8 @@ def planner(config: str | None = None) -> State[Any]:
     database = Database(config)
     with prefect_client(database.settings) as client:
         done = plan_and_dispatch(database, client)
+    # Downloads that wait for space get it before the next plan.
+    removed = retention.make_room(database, who="planner")
     watch(database, late=False)
     send(database)
     if done is None:
@@ -35,6 +37,8 @@ def planner(config: str | None = None) -> State[Any]:
     for reason, _ in Counter(done.left.values()).most_common(_LISTED):
         some = sorted(frame_id for frame_id, its in done.left.items() if its == reason)
         logger.info("%s: not started: %s", some_of(some, _NAMED), reason)
+    if removed:
+        logger.info("disk low: %d fetched zips removed ([DOWNLOAD] keep = space)", len(removed))
     last, deployed = done.plans[0], done.deployed
     return Completed(
         message=(

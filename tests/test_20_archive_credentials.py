@@ -107,7 +107,7 @@ def test_none_says_every_way_to_give_them(nothing: dict[str, str], tmp_path: Pat
 
 @pytest.fixture
 def keyring_backend() -> Iterator[dict[tuple[str, str], str]]:
-    keyring = pytest.importorskip("keyring")
+    import keyring
     from keyring.backend import KeyringBackend
     from keyring.credentials import SimpleCredential
     from keyring.errors import KeyringLocked

@@ -126,7 +126,11 @@ def test_a_low_disk_lets_the_one_go_first_that_was_needed_least_recently(
     low = plenty._replace(free=10**12 - found[0].bytes - 1)
     monkeypatch.setattr(retention.shutil, "disk_usage", lambda _: low)
     assert retention.due(database) == found[:2]
-    assert [one.file_id for one in retention.apply(database, who="the test")] == [one.file_id for one in found[:2]]
+    assert retention.make_room(database, who="the planner") == found[:2]
+    assert gone(done) == {one.file_id for one in found[:2]}
+    for other in ("always", "until_ingested"):  # these do not look at the disk
+        use(database, other)
+        assert retention.make_room(database, who="the planner") == []
     assert gone(done) == {one.file_id for one in found[:2]}
 
 

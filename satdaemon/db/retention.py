@@ -56,16 +56,22 @@ def removable(db: Store, *, file_ids: Sequence[str] | None = None) -> list[Zip]:
 
 def due(db: Store) -> list[Zip]:
     """Those that the policy lets go now: all with `until_ingested`; with `space` as many as a low disk needs."""
-    found = removable(db)
     if db.settings.download.keep != "space":
-        return found
+        return removable(db)
     wanted, chosen = lacking_bytes(db), []
-    for one in found:
+    if wanted <= 0:
+        return []
+    for one in removable(db):
         if wanted <= 0:
             break
         chosen.append(one)
         wanted -= one.bytes
     return chosen
+
+
+def make_room(db: Store, *, who: str) -> list[Zip]:
+    """What `keep = space` lets go now that the disk is low; nothing with the other policies, which wait for the maintenance."""
+    return apply(db, who=who) if db.settings.download.keep == "space" else []
 
 
 def lacking_bytes(db: Store) -> float:
