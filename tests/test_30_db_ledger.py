@@ -13,6 +13,7 @@ from satdaemon.db import Database, Frame, PendingJob, RsarIfg, jobs, ledger, mac
 from satdaemon.db.clock import now_utc
 from satdaemon.db.ledger import Entry
 from satdaemon.db.models import MODEL_OF, stage_id
+from satdaemon.db.stage_progress import stage_progress
 from satdaemon.domain import Failure, Usage
 from satdaemon.errors import DataError, NotUsable, RequestError
 from satdaemon.status import STAGES_OF, LedgerState, ProcStatus, RowKind, Stage
@@ -55,7 +56,23 @@ def check_whole(db: Database) -> list[Entry]:
     assert all(e.reason for e in found if e.state not in (S.DONE, S.EXCLUDED, S.FAILED))
     counts = Counter((e.kind, e.stage, e.state, e.with_warnings) for e in found)
     assert counts == {(c.kind, c.stage, c.state, c.with_warnings): c.rows for c in ledger.counts(db, FRAME)}
+    check_progress(db, found)
     return found
+
+
+def check_progress(db: Database, found: list[Entry]) -> None:
+    """What lists of frames show, told without the view, is the same."""
+    told = Counter((e.stage, e.state) for e in found)
+    progress = stage_progress(db, [FRAME])[FRAME]
+    assert set(progress) == {e.stage for e in found}
+    for stage, one in progress.items():
+        assert one.rows == sum(told[stage, state] for state in S)
+        assert (one.done, one.running, one.failed, one.excluded) == tuple(
+            told[stage, state] for state in (S.DONE, S.RUNNING, S.FAILED, S.EXCLUDED)
+        ), stage
+        # A stale row that is to be made again is ready or blocked in the view.
+        assert one.waiting + one.stale == sum(told[stage, state] for state in (S.READY, S.BLOCKED, S.OFF, S.STALE))
+        assert one.stale >= told[stage, S.STALE]
 
 
 def test_every_code_at_every_stage_has_its_state(database: Database) -> None:

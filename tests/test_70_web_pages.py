@@ -13,7 +13,7 @@ from frames_made import FRAME, days
 from postgres import Cluster
 from web_parts import Web, act, csrf_of, failing_frame, served
 
-from satdaemon.db import FailedJob, Frame, JobEvent, Machine, PendingJob, daemon
+from satdaemon.db import FailedJob, Frame, JobEvent, Machine, PendingJob, daemon, latency
 from satdaemon.db.access import audit
 from satdaemon.db.failure_groups import failure_groups
 from satdaemon.db.frame_list import Show, Sort, frame_page
@@ -73,6 +73,12 @@ def test_a_frame_shows_what_it_is_owed_made_of_and_has_cost(web: Web) -> None:
     headings = ("What is owed", "Held up, failed or left out", "Dates and stages", "What it has cost", "History")
     assert [words for words in headings if words not in text] == []
     assert page.text.count('<rect class="s-done"') >= 6, "downloads are done"
+    # How long each date took comes later, by itself: it is much to read.
+    assert f'hx-get="/frames/{FRAME}/dates" hx-trigger="load"' in page.text
+    told = latency.of_frame(web.database, FRAME)
+    assert len(told) >= 6 and any(str(one) for one in told.values())
+    table = text_of(client.get(f"/frames/{FRAME}/dates", headers={"HX-Request": "true"}))
+    assert [str(one) for one in told.values() if str(one) not in table] == []
     assert '<rect class="s-failed"' in page.text
     assert page.text.count("<circle") == len(DAYS)
     assert page.text.count("<polygon") == 6, "bursts"

@@ -22,9 +22,9 @@ class Cost:
     python_s: float
 
 
-def cost_of(db: Database, work: Callable[[], Any]) -> Cost:
-    """Do the work once."""
-    servers = _servers(db)
+def cost_of(db: Database, work: Callable[[], Any], servers: Sequence[int] | None = None) -> Cost:
+    """Do the work once. `servers`: the server processes that count, by pid; all of the database if not given."""
+    servers = servers_of(db) if servers is None else servers
     server_s, python_s, wall_s = _used_s(servers), time.process_time(), time.perf_counter()
     work()
     return Cost(time.perf_counter() - wall_s, _used_s(servers) - server_s, time.process_time() - python_s)
@@ -41,7 +41,7 @@ def median(costs: Sequence[Cost]) -> Cost:
     return Cost(*(sorted(getattr(cost, name) for cost in costs)[middle] for name in ("wall_s", "server_s", "python_s")))
 
 
-def _servers(db: Database) -> list[int]:
+def servers_of(db: Database) -> list[int]:
     """The server processes of our connections; none on SQLite."""
     if not db.on_postgresql:
         return []
@@ -52,7 +52,7 @@ def _servers(db: Database) -> list[int]:
         return [int(pid) for pid in pids]
 
 
-def _used_s(servers: list[int]) -> float:
+def _used_s(servers: Sequence[int]) -> float:
     """CPU seconds that they have used so far."""
     if not servers:
         return time.process_time()

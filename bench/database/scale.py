@@ -12,18 +12,20 @@ from satdaemon.db import Database, derived
 from satdaemon.db.models import Base, Frame, Ifg, Master, RsarIfg
 
 DATES = 300
+LINKS = (1, 2, 3, 30)
+"""A pair to the date so many dates later; of the widest, every third."""
 REPEAT_DAYS = 12
 _TABLES = (Master, Ifg, RsarIfg)
 
 
-def build(db: Database, first: int, last: int) -> None:
+def build(db: Database, first: int, last: int, *, dates: int = DATES, links: tuple[int, ...] = LINKS) -> None:
     """Add frames number `first` to `last`, both included, with their rows."""
     with db.engine.begin() as connection:
         derived.drop(connection)
         indexes = [index for model in _TABLES for index in Base.metadata.tables[model.__tablename__].indexes]
         for index in indexes:
             index.drop(connection, checkfirst=True)
-        for sql in _statements(db.on_postgresql, first, last):
+        for sql in _statements(db.on_postgresql, first, last, dates, links):
             connection.execute(text(sql))
         _put_back(connection, indexes)
     if db.on_postgresql:
@@ -42,7 +44,7 @@ def _put_back(connection: Connection, indexes: list[Index]) -> None:
     derived.create(connection)
 
 
-def _statements(postgresql: bool, first: int, last: int) -> list[str]:
+def _statements(postgresql: bool, first: int, last: int, dates: int, links: tuple[int, ...]) -> list[str]:
     now = "now()" if postgresql else "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     frame = "lpad((n % 175 + 1)::text, 3, '0')" if postgresql else "printf('%03d', n % 175 + 1)"
     number = "lpad(n::text, 6, '0')" if postgresql else "printf('%06d', n)"
@@ -76,29 +78,29 @@ def _statements(postgresql: bool, first: int, last: int) -> list[str]:
     mix = "(n * 31 + d * 7919) % 1024"
 
     def is_lost(count: str) -> str:
-        return f"((n * 31 + ({count}) * 7919) % 1024 < 3 AND ({count}) <> 100 AND ({count}) < 290)"
+        return f"((n * 31 + ({count}) * 7919) % 1024 < 3 AND ({count}) <> 100 AND ({count}) < {dates - 10})"
 
-    waits = f"(d >= 294 AND {mix} % 4 <> 0) OR ({mix} BETWEEN 10 AND 18)"
-    dates = (
+    waits = f"(d >= {dates - 6} AND {mix} % 4 <> 0) OR ({mix} BETWEEN 10 AND 18)"
+    images = (
         "INSERT INTO ifg (frame_id, date, proc_stage, proc_status, automatic, created_utc, last_updated)"
-        f" {numbers}, {series('g', 0, DATES - 1)} SELECT {identity}, {day('d')},"
+        f" {numbers}, {series('g', 0, dates - 1)} SELECT {identity}, {day('d')},"
         f" CASE WHEN {waits} THEN 1 + {mix} % 3 ELSE 3 END, CASE WHEN {waits} THEN 0 WHEN {is_lost('d')} THEN 4 ELSE 2 END,"
         f" FALSE, {times}"
         f" FROM (SELECT f.n AS n, g.n AS d FROM f CROSS JOIN g WHERE g.n <> 100) q"
     )
     far = "(n * 17 + d * 7919 + k * 31) % 1024"
     out = f"{is_lost('d')} OR {is_lost('d + k')}"
-    open_ = f"NOT ({out}) AND (d + k >= 292 OR ({far} BETWEEN 10 AND 20))"
+    open_ = f"NOT ({out}) AND (d + k >= {dates - 8} OR ({far} BETWEEN 10 AND 20))"
     pairs = (
         "INSERT INTO rsar_ifg (frame_id, date1, date2, proc_stage, proc_status, reason, automatic, created_utc, last_updated)"
-        f" {numbers}, {series('g', 0, DATES - 1)}, k(k) AS (SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 30)"
+        f" {numbers}, {series('g', 0, dates - 1)}, k(k) AS ({' UNION ALL '.join(f'SELECT {link}' for link in links)})"
         f" SELECT {identity}, {day('d')}, {day('d + k')}, CASE WHEN {open_} THEN 1 ELSE 2 END,"
         f" CASE WHEN {out} THEN 5 WHEN {open_} THEN 0 WHEN {far} < 5 THEN 4 ELSE 2 END,"
         f" CASE WHEN {out} THEN 'a date failed' END, {out}, {times}"
         " FROM (SELECT f.n AS n, g.n AS d, k.k AS k FROM f CROSS JOIN g CROSS JOIN k"
-        f" WHERE g.n + k.k < {DATES} AND (k.k < 30 OR g.n % 3 = 0)) q"
+        f" WHERE g.n + k.k < {dates} AND (k.k < 30 OR g.n % 3 = 0)) q"
     )
-    return [frames, masters, dates, pairs]
+    return [frames, masters, images, pairs]
 
 
 def rows(db: Database) -> dict[str, int]:

@@ -36,8 +36,8 @@ def stage_costs(db: Store, frame_id: str) -> list[StageCost]:
         func.sum(case((JobEvent.event == FINISHED, 1), else_=0)),
         func.count(),
         func.sum(JobEvent.wall_s),
-        func.sum(JobEvent.cpu_s),
-        func.max(JobEvent.peak_memory_gb),
+        func.coalesce(func.sum(JobEvent.cpu_s), 0.0),
+        func.coalesce(func.max(JobEvent.peak_memory_gb), 0.0),
     )
     where = (JobEvent.frame_id == frame_id, JobEvent.stage.is_not(None), ended)
     with db.read_scope() as session:

@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from satdaemon.db.frame_overview import FrameOverview, overviews
 from satdaemon.db.models import FailedJob, Frame, PendingJob, RunningJob
+from satdaemon.db.stage_progress import StageProgress, stage_progress
 from satdaemon.db.store import Store
+from satdaemon.status import Stage
 
 MOST = 500
 
@@ -42,9 +44,11 @@ class FrameLine:
     """One frame of a page."""
 
     frame: FrameOverview
+    """Without its counts: see `stages`."""
     running: int
     pending: int
     failed: int
+    stages: dict[Stage, StageProgress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,8 @@ def frame_page(
     descending: bool = False,
     limit: int = 50,
     offset: int = 0,
-    counts: bool = True,
 ) -> FramePage:
-    """Frames whose id or notes contain `text`. `counts`: rows a stage and state too."""
+    """Frames whose id or notes contain `text`."""
     conditions: list[ColumnElement[bool]] = []
     if text.strip():
         pattern = f"%{_escaped(text.strip())}%"
@@ -93,12 +96,13 @@ def frame_page(
     with db.read_scope() as session:
         total = session.scalar(select(func.count()).select_from(Frame).where(*conditions)) or 0
         ids = list(session.scalars(wanted.order_by(*order).limit(min(limit, MOST)).offset(offset)))
-        jobs_of = {model: _counts(session, model, ids) for model in (RunningJob, PendingJob, FailedJob)}
-    frames = {frame.id: frame for frame in overviews(db, ids, counts=counts)} if ids else {}
+        running, pending, failed = (_counts(session, model, ids) for model in (RunningJob, PendingJob, FailedJob))
+    frames = {frame.id: frame for frame in overviews(db, ids, counts=False)} if ids else {}
+    stages = stage_progress(db, ids)
     return FramePage(
         int(total),
         tuple(
-            FrameLine(frames[i], jobs_of[RunningJob].get(i, 0), jobs_of[PendingJob].get(i, 0), jobs_of[FailedJob].get(i, 0))
+            FrameLine(frames[i], running.get(i, 0), pending.get(i, 0), failed.get(i, 0), stages.get(i, {}))
             for i in ids
             if i in frames
         ),

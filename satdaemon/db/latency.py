@@ -191,7 +191,7 @@ def _of_products(session: Session, frame_id: str, seen: _Seen) -> None:
     told = set(seen.ends)
     for stage, kind, key, made in rows:
         last = key.rpartition("_")[2]
-        day = None if not last.isdecimal() or stage in _OF_FRAME else datetime.strptime(last, "%Y%m%d").date()
+        day = None if not last.isdecimal() or stage in _OF_FRAME else date.fromisoformat(last)
         if kind == RowKind.MASTER.value and stage not in _OF_DATE:
             day = None
         if (stage, day) not in told:

@@ -33,7 +33,7 @@ def catalogue(request: Request) -> dict[str, Any]:
 def collections(request: Request, limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
     """The frames."""
     state, here = state_of(request), _base(request)
-    page = frame_page(state.database, limit=limit, offset=offset, counts=False)
+    page = frame_page(state.database, limit=limit, offset=offset)
     found = [_collection(state, here, line.frame.id) for line in page.lines]
     links = [_link("self", f"{here}/collections"), _link("root", here)]
     if offset + limit < page.total:

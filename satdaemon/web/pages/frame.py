@@ -61,11 +61,22 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
         "costs": stage_costs(state.database, frame_id),
         "left": time_left(state.database, frame_id, standing),
         "dates": dates_of(state.database, frame_id, standing),
-        "latency": latency.of_frame(state.database, frame_id),
+        "frame_id": frame_id,
+        "latency": None,  # comes with `dates`: it takes as long as all the rest
         "pairs": [entry for entry in standing if entry.kind is RowKind.RSAR_IFG],
         "changes": changes(state.database, most=50, frame_id=frame_id),
     }
     return page(request, "frame.html", values)
+
+
+@router.get("/frames/{frame_id}/dates")
+def dates(request: Request, frame_id: KnownFrame) -> Response:
+    """The dates, with how long each took from sensing to points."""
+    database = state_of(request).database
+    standing = entries(database, frame_id, current_only=True)
+    told = latency.of_frame(database, frame_id)
+    values = {"frame_id": frame_id, "dates": dates_of(database, frame_id, standing), "latency": told}
+    return page(request, "parts/dates.html", values)
 
 
 def _value(state: State, frame_id: str) -> Frame:
