@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import getpass
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ from satdaemon.db import (
     rows,
     space,
 )
+from satdaemon.db.exclude_failed import exclude_failed
 from satdaemon.db.frames import FrameReport
 from satdaemon.db.what_if import FrameChange, FramePlan, change_frame
 from satdaemon.errors import RequestError
@@ -181,8 +182,13 @@ class SatDaemonController:
 
     # Jobs and rows.
 
-    def retry(self, *, job_id: int | None = None, frame_id: str | None = None, stage: Stage | str | None = None) -> int:
-        """Try failed jobs again with all their tries, release held ones, hurry those that wait; how many."""
+    def retry(
+        self, *, job_id: int | Collection[int] | None = None, frame_id: str | None = None, stage: Stage | str | None = None
+    ) -> int:
+        """Try failed jobs again with all their tries, release held ones, hurry those that wait; how many.
+
+        One job, several in one go, or those of a frame.
+        """
         self._one_of("retry", job_id, frame_id)
         return jobs.retry(self.database, job_id=job_id, frame_id=frame_id, stage=_stage_or_all(stage), who=self.who)
 
@@ -196,6 +202,14 @@ class SatDaemonController:
         if not reason.strip():
             raise RequestError(f"exclude {frame_id} {date1}: expected a reason, got an empty one")
         rows.exclude(self.database, frame_id, date1, date2, reason=reason.strip(), who=self.who)
+
+    def exclude_failed(self, job_ids: Collection[int], *, reason: str, confirm: bool = False) -> list[FramePlan]:
+        """Leave out the dates and pairs of failed jobs, with a reason that people see; what that does, a plan a frame.
+
+        All of it or, on an error, nothing. Raises NeedsConfirmation where products would be made again or given up and
+        `confirm` is not given, RequestError where a master is among them: choose another one.
+        """
+        return exclude_failed(self.database, job_ids, reason=reason, who=self.who, confirm=confirm)
 
     def include(self, frame_id: str, date1: date, date2: date | None = None) -> None:
         """Take back a date or pair that was excluded."""
@@ -281,7 +295,7 @@ class SatDaemonController:
 
         self.database.write(write)
 
-    def _one_of(self, what: str, job_id: int | None, frame_id: str | None) -> None:
+    def _one_of(self, what: str, job_id: object, frame_id: str | None) -> None:
         if (job_id is None) == (frame_id is None):
             raise RequestError(f"{what}: expected either job_id or frame_id, got {'neither' if job_id is None else 'both'}")
         if frame_id is not None:

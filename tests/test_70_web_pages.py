@@ -13,12 +13,12 @@ from frames_made import FRAME, days
 from postgres import Cluster
 from web_parts import Web, act, csrf_of, failing_frame, served
 
-from satdaemon.db import FailedJob, Frame, JobEvent, Machine, PendingJob, daemon, latency
+from satdaemon.db import FailedJob, Frame, Ifg, JobEvent, Machine, PendingJob, daemon, latency
 from satdaemon.db.access import audit
 from satdaemon.db.failure_groups import failure_groups
 from satdaemon.db.frame_list import Show, Sort, frame_page
 from satdaemon.db.throughput import throughput
-from satdaemon.status import Role, Stage
+from satdaemon.status import ProcStatus, Role, Stage
 from satdaemon.web.log_tail import MOST, tail
 
 __all__ = ["failing_frame"]
@@ -113,6 +113,27 @@ def test_failures_are_one_card_a_cause(web: Web) -> None:
     assert [group.count for group in failure_groups(web.database)] == [1]
     gone = act(client, f"/do/failures/{double.key}/retry-all")
     assert gone.status_code == 400 and "look again" in gone.text
+
+
+def test_all_that_failed_for_a_cause_is_left_out_with_a_reason_but_no_master(web: Web) -> None:
+    client, copy = web.user(Role.OPERATOR), web.database
+    single, double = sorted(failure_groups(copy), key=lambda group: group.count)
+    kinds = {job.job_id: job.kind for job in copy.query(FailedJob)}
+    assert [kinds[number] for number in (*single.job_ids, *double.job_ids)] == ["master", "ifg", "ifg"]
+    refused = act(client, f"/do/failures/{double.key}/exclude")
+    assert refused.status_code == 400 and "expected reason, got nothing" in refused.text
+    refused = act(client, f"/do/failures/{single.key}/exclude", reason="snow")
+    assert refused.status_code == 400 and "choose another master" in refused.text
+    assert not copy.query(Ifg, proc_status=int(ProcStatus.EXCLUDED))
+    out = sorted(job.date1 for job in copy.query(FailedJob) if job.job_id in double.job_ids)
+    asked = act(client, f"/do/failures/{double.key}/exclude", reason="snow")
+    assert asked.status_code == 409 and "download" in asked.text and 'name="confirm"' in asked.text, "downloads are given up"
+    assert not copy.query(Ifg, proc_status=int(ProcStatus.EXCLUDED))
+    assert act(client, f"/do/failures/{double.key}/exclude", reason="snow", confirm="yes").status_code == 204
+    rows = copy.query(Ifg, proc_status=int(ProcStatus.EXCLUDED))
+    assert sorted(row.date for row in rows) == out and {row.reason for row in rows} == {"snow"}
+    assert [group.count for group in failure_groups(copy)] == [1]
+    assert "snow" in text_of(client.get("/history"))
 
 
 def test_a_job_shows_its_events_and_output(web: Web, tmp_path: Path) -> None:

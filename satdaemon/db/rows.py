@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from satdaemon.db.daemon import changed
 from satdaemon.db.events import record
-from satdaemon.db.models import MODEL_OF, Frame, Ifg, Master, Product, RsarIfg, StageRow
+from satdaemon.db.models import MODEL_OF, FailedJob, Frame, Ifg, Master, Product, RsarIfg, StageRow
 from satdaemon.db.store import Store
 from satdaemon.domain import product_key
 from satdaemon.errors import RequestError
@@ -61,13 +61,17 @@ def find(session: Session, frame_id: str, date1: date, date2: date | None = None
 
 
 def exclude(db: Store, frame_id: str, date1: date, date2: date | None = None, *, reason: str, who: str) -> None:
-    """Leave a date or a pair out on purpose, until `include`. What a rule left out is so left out for good."""
+    """Leave a date or a pair out on purpose, until `include`. What a rule left out is so left out for good.
+
+    A job of it that failed is no failure any more: the events keep it.
+    """
     with db.session_scope() as session:
         row = find(session, frame_id, date1, date2)
         if row.status is ProcStatus.EXCLUDED:
             row.reason, row.automatic = reason, False
         else:
             _set(session, row, ProcStatus.EXCLUDED, reason=reason, automatic=False)
+        session.execute(delete(FailedJob).where(FailedJob.kind == row.kind.value, FailedJob.row_id == row.id))
         network_due(session, frame_id)
         changed(session, who=who, what=f"excluded {_name(row)}: {reason}", frame_id=frame_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -58,12 +59,15 @@ def cancel(
 def retry(
     db: Store,
     *,
-    job_id: int | None = None,
+    job_id: int | Collection[int] | None = None,
     frame_id: str | None = None,
     stage: Stage | None = None,
     who: str,
 ) -> int:
-    """Put failed jobs back into the queue under their ids, with all tries, and release held ones; returns how many."""
+    """Put failed jobs back into the queue under their ids, with all tries, and release held ones; returns how many.
+
+    `job_id`: one or several, all in one go.
+    """
 
     def work(session: Session) -> int:
         count = 0
@@ -88,10 +92,10 @@ def retry(
     return db.write(work)
 
 
-def _select(model: Any, job_id: int | None, frame_id: str | None, stage: Stage | None = None) -> Any:
+def _select(model: Any, job_id: int | Collection[int] | None, frame_id: str | None, stage: Stage | None = None) -> Any:
     statement = select(model).order_by(model.job_id)
     if job_id is not None:
-        statement = statement.where(model.job_id == job_id)
+        statement = statement.where(model.job_id.in_([job_id] if isinstance(job_id, int) else job_id))
     if frame_id is not None:
         statement = statement.where(model.frame_id == frame_id)
     if stage is not None:

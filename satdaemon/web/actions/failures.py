@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satdaemon.db.failure_groups import FailureGroup, failure_groups
 from satdaemon.errors import RequestError
-from satdaemon.web.actions.action import Action, Call
+from satdaemon.web.actions.action import Action, Call, Field
 
 
 def group_of(call: Call) -> FailureGroup:
@@ -22,11 +22,20 @@ def _retry_one(call: Call) -> str:
 
 
 def _retry_all(call: Call) -> str:
-    done = sum(call.controller.retry(job_id=number) for number in group_of(call).job_ids)
+    done = call.controller.retry(job_id=group_of(call).job_ids)
     return f"{done} jobs are in the queue again"
+
+
+def _exclude(call: Call) -> str:
+    plans = call.controller.exclude_failed(group_of(call).job_ids, reason=call.values["reason"], confirm=call.confirmed)
+    return "; ".join(f"{plan.frame_id}: {plan.change}" for plan in plans)
 
 
 ACTIONS = (
     Action("failures", "retry-one", "Retry one", "The newest job that failed for this cause is tried again.", _retry_one),
     Action("failures", "retry-all", "Retry all", "All jobs that failed for this cause are tried again.", _retry_all),
-)
+    Action(
+        "failures", "exclude", "Exclude", "The dates and pairs that failed for this cause are left out; networks stay connected.",
+        _exclude, (Field("reason", "Reason", hint="Shown wherever the dates are."),),
+    ),
+)  # fmt: skip
