@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +26,7 @@ from satdaemon.db.tiles import Tile, burst_cells, burst_tile, frame_tile
 from satdaemon.db.tiles.grid import MOST_LAT, to_metres
 from satdaemon.errors import RequestError
 from satdaemon.status import Role
-from satdaemon.web.cache import Kept
+from satdaemon.web.cache import Drawn, Kept, Shared
 
 __all__ = ["browser"]
 
@@ -182,3 +184,29 @@ def test_what_takes_long_is_kept_and_read_again_in_the_background() -> None:
     kept = Kept(read, every_s=0.05)
     assert [kept.get() for _ in range(3)] == [0, 0, 0]
     until(lambda: kept.get() >= 2, 10.0, "another reading, after one that failed")
+
+
+def test_many_share_one_reading_and_a_change_is_seen_at_once() -> None:
+    count = iter(range(100))
+
+    def read() -> int:
+        time.sleep(0.2)
+        return next(count)
+
+    shared = Shared(read, lasts_s=30.0)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: shared.get(), range(16))) == {0}
+    shared.forget()
+    assert shared.get() == 1 and shared.get() == 1
+    short = Shared(read, lasts_s=0.0)
+    first = short.get()
+    assert short.get() == first, "lasts as long as reading took"
+    until(lambda: short.get() > first, 5.0, "another reading")
+
+
+def test_what_was_drawn_stays_until_it_is_of_something_else() -> None:
+    drawn: Drawn[int] = Drawn()
+    one, other = object(), object()
+    assert [drawn.get(1, one, lambda text=text: text) for text in (b"a", b"b")] == [b"a", b"a"]  # type: ignore[misc]
+    assert drawn.get(2, one, lambda: b"c") == b"c"
+    assert drawn.get(1, other, lambda: b"d") == b"d"

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 
 from satdaemon.db.messages.causes import normalised
 from satdaemon.db.models import FailedJob
@@ -17,6 +18,10 @@ from satdaemon.status import RowKind, Stage
 
 MOST = 20_000
 """No more failed jobs are looked at."""
+_COLUMNS = (
+    FailedJob.job_id, FailedJob.frame_id, FailedJob.kind, FailedJob.stage, FailedJob.date1, FailedJob.date2, FailedJob.machine,
+    FailedJob.message, FailedJob.error_class, FailedJob.finished_utc,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +51,24 @@ class FailureGroup:
 
 def failure_groups(db: Store, *, frame_id: str | None = None) -> list[FailureGroup]:
     """The group with the newest failure first."""
-    wanted = select(FailedJob).order_by(FailedJob.finished_utc.desc(), FailedJob.job_id.desc()).limit(MOST)
+    # Tracebacks are long: of a group only the newest is read.
+    only_traceback = case((func.coalesce(FailedJob.message, "") == "", FailedJob.traceback), else_=None)
+    wanted = select(*_COLUMNS, only_traceback.label("traceback")).limit(MOST)
+    wanted = wanted.order_by(FailedJob.finished_utc.desc(), FailedJob.job_id.desc())
     if frame_id is not None:
         wanted = wanted.where(FailedJob.frame_id == frame_id)
-    gathered: dict[tuple[str, str, str], list[FailedJob]] = {}
+    gathered: dict[tuple[str, str, str], list[Any]] = {}
     with db.read_scope() as session:
-        for job in session.scalars(wanted):
+        for job in session.execute(wanted):
             cause = normalised(job.message or _last_line(job.traceback))
             gathered.setdefault((job.stage, job.error_class, cause), []).append(job)
-    return [_group(*key, jobs) for key, jobs in gathered.items()]
+        newest = [jobs[0].job_id for jobs in gathered.values()]
+        texts = select(FailedJob.job_id, FailedJob.traceback, FailedJob.log_path).where(FailedJob.job_id.in_(newest))
+        told = {number: (traceback, log) for number, traceback, log in session.execute(texts)}
+    return [_group(*key, jobs, *told.get(jobs[0].job_id, (None, None))) for key, jobs in gathered.items()]
 
 
-def _group(stage: str, error_class: str, cause: str, jobs: list[FailedJob]) -> FailureGroup:
+def _group(stage: str, error_class: str, cause: str, jobs: list[Any], traceback: str | None, log: str | None) -> FailureGroup:
     newest = jobs[0]
     return FailureGroup(
         sha256(f"{stage}\n{error_class}\n{cause}".encode()).hexdigest()[:12],
@@ -72,8 +83,8 @@ def _group(stage: str, error_class: str, cause: str, jobs: list[FailedJob]) -> F
         tuple(job.job_id for job in jobs),
         job_title(RowKind(newest.kind), Stage(newest.stage), newest.frame_id, newest.date1, newest.date2),
         newest.message or "",
-        newest.traceback,
-        newest.log_path,
+        traceback,
+        log,
     )
 
 

@@ -11,7 +11,7 @@ from satdaemon.db.access.audit import Done
 from satdaemon.db.changes_list import Change, changes
 from satdaemon.db.failure_groups import FailureGroup, failure_groups
 from satdaemon.db.job_list import JobHistory, JobLine, JobPlace, listing
-from satdaemon.db.overview import MachineView, Overview, overview
+from satdaemon.db.overview import MachineView, Overview
 from satdaemon.db.throughput import StageRate, throughput
 from satdaemon.status import Role
 from satdaemon.web.access.guard import needs
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api", tags=["system"], responses=ANSWERS)
 @router.get("/overview")
 def of_system(request: Request) -> Overview:
     """The whole system at a glance."""
-    return overview(state_of(request).database)
+    return state_of(request).overview.get()
 
 
 @router.get("/throughput")
@@ -38,7 +38,7 @@ def rates(request: Request, hours: Annotated[int, Query(ge=1, le=168)] = 24) -> 
 @router.get("/machines")
 def machines(request: Request) -> tuple[MachineView, ...]:
     """Machines, with what is in use of them."""
-    return overview(state_of(request).database).machines
+    return state_of(request).overview.get().machines
 
 
 @router.get("/jobs")

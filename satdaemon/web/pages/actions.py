@@ -63,13 +63,16 @@ def perform(request: Request, found: Action, target: str, given: Mapping[str, ob
         raise refused(request, f"{found.title} needs the role {found.role}, and {who.name} is {who.role}")
     seen = {key: str(value)[:200] for key, value in given.items() if key in {field.name for field in found.fields}}
     what, to = f"{found.of} {found.name}", target if found.of == "daemon" else f"{found.of} {target}"
+    state = state_of(request)
     try:
-        said = found.do(Call(state_of(request).controller(who.who), target, found.read(given), confirmed))
+        said = found.do(Call(state.controller(who.who), target, found.read(given), confirmed))
     except NeedsConfirmation:
         raise
     except SatDaemonError as error:
         record(request, what, audit.FAILED, target=to, detail=f"{_words(seen)}{error}")
         raise
+    finally:
+        state.overview.forget()
     record(request, what, audit.DONE, target=to, detail=f"{_words(seen)}{said}")
     return said
 

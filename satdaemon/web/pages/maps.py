@@ -19,6 +19,8 @@ from satdaemon.web.state import state_of
 router = APIRouter(include_in_schema=False)
 MVT = "application/vnd.mapbox-vector-tile"
 MOST_BURSTS = 500
+KEPT_ZOOM = 5
+"""Up to it there are many frames in a tile, and few tiles."""
 Number = Annotated[int, Path(ge=0, le=2**20)]
 Bursts = Annotated[str, Query(max_length=20 * MOST_BURSTS, description="Ids, commas between.")]
 
@@ -44,9 +46,11 @@ def bursts(
 
 @router.get("/tiles/frames/{z}/{x}/{y}")
 def frames(request: Request, z: Number, x: Number, y: Number) -> Response:
-    """A tile of frames."""
-    state = state_of(request)
-    return _tile(frame_tile(state.database, Tile(z, x, y), state.progress.get()))
+    """A tile of frames. Those of large parts of the world are as old as what is known of the frames' progress."""
+    state, tile, progress = state_of(request), Tile(z, x, y), state_of(request).progress.get()
+    if z > KEPT_ZOOM:
+        return _tile(frame_tile(state.database, tile, progress))
+    return _tile(state.frame_tiles.get(tile, progress, lambda: frame_tile(state.database, tile, progress)))
 
 
 @router.get("/map/cells")

@@ -9,9 +9,6 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from satdaemon.db.messages.late import late_dates
-from satdaemon.db.overview import overview
-from satdaemon.db.throughput import throughput
 from satdaemon.web.render import page
 from satdaemon.web.state import State, state_of
 
@@ -49,9 +46,9 @@ def live(request: Request) -> Response:
 
 
 def _values(state: State) -> dict[str, object]:
-    seen = overview(state.database, running=RUNNING)
-    late = [news.title for _, news in sorted(late_dates(state.database).items())]
-    return {"here": "overview", "seen": seen, "rates": throughput(state.database), "late": late, "disks": disks(state)}
+    seen = state.overview.get()
+    values = {"here": "overview", "seen": seen, "running": seen.running[:RUNNING], "rates": state.rates.get()}
+    return {**values, "late": state.late.get(), "disks": disks(state)}
 
 
 def disks(state: State) -> list[Disk]:
