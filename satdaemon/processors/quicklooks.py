@@ -157,7 +157,7 @@ def _list(product: Path, made: list[Quicklook], warnings: list[str]) -> None:
             text = f"{one.title}, {one.least:g} to {one.most:g} {one.unit}"
             document["files"][one.file] = {"description": f"quicklook: {text}", "unit": one.unit, "dtype": "uint8"}
         document["quicklooks"] = {"made": [one.to_json() for one in made], "warnings": warnings}
-        part = path.with_suffix(".part")
+        part = product / DIRECTORY / "product.part"  # goes with the pictures where this is cut short
         part.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
         part.replace(path)
 

@@ -14,7 +14,7 @@ from satdaemon.insar.colours import LEVELS, palette
 STOPS = 33
 """Colours of a legend."""
 _DIRECTION = {
-    "rad": "Warm: the ground moved away from the satellite between the two dates; cool: towards it.",
+    "rad": "Warm: the ground moved away from the satellite between the two dates; cool: towards it, as millimetres count.",
     "mm/yr": "Warm: away from the satellite; cool: towards it.",
 }
 
@@ -82,8 +82,9 @@ def _shown(product: Product, one: Quicklook) -> Shown:
 
 
 def _words(one: Quicklook) -> str:
-    looks = f"{max(one.looks[0], 1):.3g} x {max(one.looks[1], 1):.3g} pixels averaged (azimuth x range)"
-    return f"{looks}; radar geometry, {_ground(one)}; {100 * one.known:.3g} % has data"
+    down, across = (max(looks, 1.0) for looks in one.looks)
+    looks = "every pixel" if down == across == 1 else f"averages of {down:.3g} x {across:.3g} pixels (azimuth x range)"
+    return f"{looks[0].upper()}{looks[1:]}; radar geometry, {_ground(one)}; {100 * one.known:.3g} % has data"
 
 
 def _ground(one: Quicklook) -> str:
