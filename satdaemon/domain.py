@@ -266,6 +266,42 @@ class StageInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Quicklook:
+    """A small picture of a product, and how its colours are read."""
+
+    file: str
+    """Path relative to the product, PNG."""
+    title: str
+    unit: str
+    palette: str
+    """Of `satdaemon.insar.colours`."""
+    least: float
+    """Value of the first colour; what lies below has it too."""
+    most: float
+    """Value of the last colour."""
+    rows: int
+    cols: int
+    looks: tuple[float, float]
+    """Pixels of the product, azimuth and range, that a pixel of the picture is the average of; below 1 where they repeat."""
+    pixel_m: tuple[float, float] | None
+    """Height and width of a pixel on the ground; None where the geometry is not known: pixels are then square in the raster."""
+    known: float
+    """Share of the product's pixels that have data."""
+    mm_per_unit: float | None = None
+    """Of a phase: motion towards the satellite, millimetres a radian (negative)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that json can write and `from_json` reads back equal."""
+        return {**asdict(self), "looks": list(self.looks), "pixel_m": None if self.pixel_m is None else list(self.pixel_m)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Inverse of `to_json`."""
+        pixel_m = value["pixel_m"]
+        return cls(**{**value, "looks": tuple(value["looks"]), "pixel_m": None if pixel_m is None else tuple(pixel_m)})
+
+
+@dataclass(frozen=True, slots=True)
 class StageResult:
     """What a processor made. Metrics are numbers a person would plot over many jobs."""
 
@@ -277,6 +313,8 @@ class StageResult:
     """download only: the scenes with the path, size and checksum found."""
     processor: str = ""
     processor_version: str = ""
+    quicklooks: tuple[Quicklook, ...] = ()
+    """Pictures of it, which the engine made."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back equal."""
@@ -287,6 +325,7 @@ class StageResult:
             "scenes": [_scene_to_json(s) for s in self.scenes],
             "processor": self.processor,
             "processor_version": self.processor_version,
+            "quicklooks": [one.to_json() for one in self.quicklooks],
         }
 
     @classmethod
@@ -299,6 +338,7 @@ class StageResult:
             tuple(_scene_from_json(s) for s in value["scenes"]),
             value["processor"],
             value["processor_version"],
+            tuple(Quicklook.from_json(one) for one in value.get("quicklooks", ())),
         )
 
 

@@ -27,6 +27,7 @@ OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/oidc/login"), ("GET", "
 VALUES = {
     "frame_id": "132A_DEMO", "job_id": "1", "token_id": "1", "name": "pause", "of": "frame", "target": "132A_DEMO",
     "day": "2023-01-01", "day2": "2023-01-13", "z": "5", "x": "16", "y": "10", "version": "1", "key": "20230101",
+    "product_id": "1",
 }  # fmt: skip
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import mapbox_vector_tile
@@ -21,7 +22,8 @@ from playwright.sync_api import Browser, expect
 from web_parts import PASSWORD, Web, act, csrf_of, served
 
 from satdaemon.db import Burst, Database, Frame
-from satdaemon.db.frame_progress import Progress, frame_progress
+from satdaemon.db.frame_progress import Progress, frame_progress, latest_latency
+from satdaemon.db.models import DateLatency
 from satdaemon.db.tiles import Tile, burst_cells, burst_tile, frame_tile
 from satdaemon.db.tiles.grid import MOST_LAT, to_metres
 from satdaemon.errors import RequestError
@@ -99,14 +101,38 @@ def test_frames_are_drawn_with_how_far_they_are(database: Database) -> None:
     progress = frame_progress(database)
     assert (progress[FRAME].dates, progress[FRAME].share) == (5, 0.0)
     tile = tile_at(7, -1.5, 52.1)
-    content = frame_tile(database, tile, {FRAME: Progress(dates=4, dates_done=2, failed=3, age_days=12)})
+    content = frame_tile(database, tile, {FRAME: Progress(dates=4, dates_done=2, failed=3, age_days=12, latency_s=3.25 * 86400)})
     (feature,) = mapbox_vector_tile.decode(content)["frames"]["features"]
     assert feature["properties"] == {
-        "id": FRAME, "track": 132, "pass": "A", "on": True, "priority": 0, "done": 0.5, "failed": 3, "age": 12,
+        "id": FRAME, "track": 132, "pass": "A", "on": True, "priority": 0, "done": 0.5, "failed": 3, "age": 12, "late": 3.25,
     }  # fmt: skip
     world = mapbox_vector_tile.decode(frame_tile(database, Tile(0, 0, 0), {}))["frames"]["features"]
     assert {f["properties"]["id"] for f in world} == {FRAME, "044D_FAR"}
     assert {f["geometry"]["type"] for f in world} == {"Point"}, "points, from afar"
+
+
+def test_latency_is_that_of_the_newest_date_that_is_kept(database: Database) -> None:
+    make_frame(database)
+    rows = [(FRAME, 1, 9.0), (FRAME, 25, 4.0), (FRAME, 13, 7.0)]
+    with database.session_scope() as session:
+        for frame_id, day, total_d in rows:
+            same = {"late_part": "unwrap running", "moments": {}, "parts": {}}
+            session.add(DateLatency(frame_id=frame_id, date=date(2023, 1, day), total_s=86400 * total_d, **same))
+    database.insert(Frame(id="044D_FAR", track=44, orbit_direction="D"))
+    found = frame_progress(database)
+    assert found[FRAME].latency_s == 4.0 * 86400 and "044D_FAR" not in found
+    plan = " ".join(how_it_reads(database, latest_latency()))
+    assert "date_latency" in plan and not re.search(r"SCAN date_latency|Seq Scan on date_latency|TEMP B-TREE", plan), plan
+
+
+def how_it_reads(database: Database, query: Any) -> list[str]:
+    """The database's plan of a query, where it is not tempted by the table being small."""
+    text = str(query.compile(database.engine, compile_kwargs={"literal_binds": True}))
+    with database.read_scope() as session:
+        if not database.on_postgresql:
+            return [row[-1] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+        session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")
+        return [row[0] for row in session.connection().exec_driver_sql(f"EXPLAIN {text}")]
 
 
 def test_the_server_gives_tiles_and_refuses_what_is_none(web: Web) -> None:
@@ -147,7 +173,13 @@ def test_a_frame_is_made_by_clicks_on_the_map(browser: Browser, web: Web) -> Non
     page = watched.page
     page.goto("/map")
     until(lambda: page.evaluate("!!window.satdaemonMap && satdaemonMap.loaded()"), 60.0, "the map")
+    expect(page.locator("#colours li")).to_have_text(["nothing done", "half of all rows done", "all done"])
+    page.get_by_label("Frames coloured by").select_option("latency, from sensing to points")
+    expect(page.locator("#colours li")).to_have_count(4)
+    expect(page.locator("#colours")).to_contain_text("7 days after sensing")
+    watched.picture("map-latency")
     page.get_by_label("Frames coloured by").select_option("not shown")
+    expect(page.locator("#colours li")).to_have_count(0)
     page.locator("[name=bursts]").select_option("ascending")
     page.evaluate("satdaemonMap.jumpTo({center: [-1.53, 52.1], zoom: 9})")
     until(lambda: page.evaluate("satdaemonMap.queryRenderedFeatures({layers: ['bursts']}).length > 3"), 60.0, "bursts")

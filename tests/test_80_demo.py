@@ -15,10 +15,12 @@ from postgres import Cluster
 
 from satdaemon.cli.demo.report import LIMITS, kept
 from satdaemon.config import load
-from satdaemon.db import Database, FailedJob, File, Ifg, JobEvent, PendingJob, RsarIfg, RunningJob
+from satdaemon.db import Database, FailedJob, File, Ifg, JobEvent, PendingJob, Product, RsarIfg, RunningJob
 from satdaemon.db.summary import frame_report
+from satdaemon.processors.quicklook_files import SHOWN
+from satdaemon.processors.quicklooks import PICTURES
 from satdaemon.simulator import Truth
-from satdaemon.status import ProcStatus, RowKind
+from satdaemon.status import ProcStatus, RowKind, Stage
 
 FRAME = "132A_DEMO_SIM"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -38,6 +40,7 @@ def test_the_demo_completes_though_a_worker_is_killed_and_nothing_is_done_twice(
     assert database.query(RunningJob) == []
     _check_summary(out)
     _check_odd_dates(database, Truth.load(out / "simulation"))
+    _check_pictures(database)
     assert "POEORB" in killed_demo.text, "the table wraps its lines: one word"
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(out) in " ".join(p.info["cmdline"] or [])]
     for name in ("velocity.png", "series.png"):
@@ -46,6 +49,15 @@ def test_the_demo_completes_though_a_worker_is_killed_and_nothing_is_done_twice(
     assert "against the truth" in ended_well(start(out, "--dates", "10"))
     assert time.monotonic() - again < 60, "a finished demo starts nothing"
     database.close()
+
+
+def _check_pictures(database: Database) -> None:
+    """Every product that has something to show shows it, and nothing else does."""
+    for product in database.query(Product):
+        shown = SHOWN.get((RowKind(product.kind), Stage(product.stage)), ())
+        wanted = {picture.name for name in shown for picture in PICTURES[name]}
+        assert {Path(one["file"]).stem for one in product.quicklooks} == wanted, (product.stage, product.key)
+        assert all(Path(product.path, one["file"]).is_file() for one in product.quicklooks)
 
 
 @pytest.mark.postgis

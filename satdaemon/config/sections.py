@@ -96,6 +96,9 @@ class Parameters(Section):
     learn_resources: bool = Field(
         True, description="Ask for the memory that such jobs were seen to need, where that is less than configured."
     )
+    quicklooks: bool = Field(
+        True, description="Make small pictures of products (amplitude, phase, coherence, velocity), which the web pages show."
+    )
     log_days: float = Field(90.0, ge=1, le=36500, description="Days that the output of jobs is kept.")
     history_days: float = Field(
         365.0, ge=1, le=36500, description="Days that events of jobs, frames and the daemon are kept; what made a product stays."

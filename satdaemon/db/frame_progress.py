@@ -1,14 +1,14 @@
-"""How far every frame is, in three numbers: for maps. Reads every row of the frames, so it is asked for rarely."""
+"""How far every frame is, in a few numbers: for maps. Reads every row of the frames, so it is asked for rarely."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 
 from satdaemon.db.frame_overview import MADE
-from satdaemon.db.models import FailedJob, Ifg, RsarIfg, stage_id
+from satdaemon.db.models import DateLatency, FailedJob, Frame, Ifg, RsarIfg, stage_id
 from satdaemon.db.store import Store
 from satdaemon.status import RowKind, Stage
 
@@ -27,6 +27,8 @@ class Progress:
     """Jobs that failed for good."""
     age_days: int | None = None
     """Days from the newest date that is coregistered until now; None without one."""
+    latency_s: float | None = None
+    """From sensing to points, of the newest date whose latency is kept (once a day, of dates in the points); None without one."""
 
     @property
     def share(self) -> float:
@@ -52,4 +54,13 @@ def frame_progress(db: Store) -> dict[str, Progress]:
         failed = select(FailedJob.frame_id, func.count()).group_by(FailedJob.frame_id)
         for frame_id, count in session.execute(failed):
             found.setdefault(frame_id, Progress()).failed = count
+        for frame_id, seconds in session.execute(latest_latency()):
+            found.setdefault(frame_id, Progress()).latency_s = seconds
     return found
+
+
+def latest_latency() -> Select[str, float]:
+    """Of each frame the newest date's latency, seconds: one look at the end of its part of the primary key."""
+    newest = select(DateLatency.total_s).where(DateLatency.frame_id == Frame.id).order_by(DateLatency.date.desc()).limit(1)
+    one = select(Frame.id, newest.scalar_subquery().label("total_s")).subquery()
+    return select(one.c.id, one.c.total_s).where(one.c.total_s.is_not(None))

@@ -109,6 +109,7 @@ def record(
         restituted="RESORB" in orbit,
         metrics=dict(result.metrics),
         warnings=list(result.warnings),
+        quicklooks=[one.to_json() for one in result.quicklooks],
         job_id=job.job_id,
         attempt=job.attempt,
         cpu_s=usage.cpu_s,

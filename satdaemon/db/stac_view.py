@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from satdaemon.db.frames import row_of
 from satdaemon.db.models import Ifg, Master, Product, frames2bursts
 from satdaemon.db.store import Store
+from satdaemon.domain import Quicklook
 
 EARTH = (-180.0, -90.0, 180.0, 90.0)
 WHOLE = "frame"
@@ -36,6 +37,18 @@ class StacFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class StacProduct:
+    """A product whose files are there."""
+
+    id: int
+    stage: str
+    path: str
+    fingerprint: str
+    metrics: dict[str, Any]
+    quicklooks: tuple[Quicklook, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StacRow:
     """A date or a pair with products."""
 
@@ -43,8 +56,7 @@ class StacRow:
     date1: date
     date2: date | None
     updated: datetime
-    products: tuple[tuple[str, str, str, dict[str, Any]], ...]
-    """Stage, path, fingerprint, metrics."""
+    products: tuple[StacProduct, ...]
 
 
 def stac_frame(db: Store, frame_id: str) -> StacFrame:
@@ -65,7 +77,10 @@ def stac_frame(db: Store, frame_id: str) -> StacFrame:
 
 def stac_rows(db: Store, frame_id: str) -> list[StacRow]:
     """Dates and pairs with products whose files are there, by key."""
-    columns = (Product.key, Product.stage, Product.path, Product.fingerprint, Product.metrics, Product.created_utc)
+    columns = (
+        Product.key, Product.id, Product.stage, Product.path, Product.fingerprint, Product.metrics, Product.quicklooks,
+        Product.created_utc,
+    )  # fmt: skip
     wanted = select(*columns).where(Product.frame_id == frame_id, Product.removed_utc.is_(None), Product.key != WHOLE)
     found: dict[str, list[Any]] = defaultdict(list)
     with db.read_scope() as session:
@@ -74,6 +89,9 @@ def stac_rows(db: Store, frame_id: str) -> list[StacRow]:
     rows = []
     for key, products in found.items():
         days = [datetime.strptime(word, "%Y%m%d").date() for word in key.split("_")]
-        made = tuple((stage, path, fingerprint, metrics) for _, stage, path, fingerprint, metrics, _ in products)
-        rows.append(StacRow(key, days[0], days[1] if len(days) > 1 else None, max(p[-1] for p in products), made))
+        made = tuple(
+            StacProduct(p.id, p.stage, p.path, p.fingerprint, p.metrics, tuple(map(Quicklook.from_json, p.quicklooks)))
+            for p in products
+        )
+        rows.append(StacRow(key, days[0], days[1] if len(days) > 1 else None, max(p.created_utc for p in products), made))
     return rows

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from satdaemon.domain import Job, product_path
+from satdaemon.runner.quicklooks import NAME as QUICKLOOKS
 
 ATTEMPTS = ".attempts"
 
@@ -51,6 +52,11 @@ class Attempt:
     def result_path(self) -> Path:
         """The child's last word."""
         return self.root / "result.json"
+
+    @property
+    def quicklooks_path(self) -> Path:
+        """The last word of the child that made the pictures."""
+        return self.root / QUICKLOOKS
 
     def create(self) -> None:
         """Make the directories, empty."""

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from satdaemon.domain import Failure, Job, StageInput, StageResult, Usage, says_
 from satdaemon.errors import DiskFull, MachineLost
 from satdaemon.joblog import EventReader, JobContext
 from satdaemon.processors.command import arguments, directory, fields, variables
+from satdaemon.runner import quicklooks
 from satdaemon.runner.attempt import Attempt
 from satdaemon.runner.cgroup import delegation
 from satdaemon.runner.environment import job_environment
@@ -109,24 +111,48 @@ class _Run:
             return Failure.from_exception(MachineLost(str(error)))
         finally:
             child.close()
-        self.usage = Usage(
-            cpu_s=ended.cpu_s,
-            peak_memory_gb=ended.peak_memory_gb,
-            read_bytes=ended.read_bytes,
-            written_bytes=ended.written_bytes,
-        )
+        self._count(ended)
         self.events.read()
         if reason is not None:
             return stopped(reason, ended)
+        found = self._judge(staged, ended)
+        return self._with_quicklooks(staged, found) if isinstance(found, StageResult) else found
+
+    def _judge(self, staged: StageInput, ended: Ended) -> StageResult | Failure:
         if self.stage.processor == "command":
             warnings = tuple(self.events.warnings)
             return judge_command(staged, self.stage, ended, self.attempt.log, warnings, self.events.last_error)
         return judge_builtin(staged, ended, self.attempt.result_path, self.attempt.log)
 
-    def _start(self, staged: StageInput) -> Child:
+    def _with_quicklooks(self, staged: StageInput, result: StageResult) -> StageResult | Failure:
+        """The result with pictures of what was made; they cost the job nothing but a warning where they fail."""
+        if not self.settings.parameters.quicklooks or not quicklooks.are_wanted(staged):
+            return result
+        ended = None
+        try:
+            with closing(start_builtin(quicklooks.ordered(self._order(staged)))) as child:
+                reason, ended = self._watch(child)
+        except OSError as error:
+            print(f"{self.job.title}: quicklooks: {error!r}", flush=True)
+        else:
+            self._count(ended)
+            if reason is not None:
+                return stopped(reason, ended)
+        return quicklooks.with_quicklooks(result, staged, self.attempt.quicklooks_path, ended)
+
+    def _count(self, ended: Ended) -> None:
+        """Add what a child cost."""
+        self.usage = Usage(
+            cpu_s=self.usage.cpu_s + ended.cpu_s,
+            peak_memory_gb=max(self.usage.peak_memory_gb, ended.peak_memory_gb),
+            read_bytes=self.usage.read_bytes + ended.read_bytes,
+            written_bytes=self.usage.written_bytes + ended.written_bytes,
+        )
+
+    def _order(self, staged: StageInput) -> Order:
         job = self.job
         context = JobContext(job.id, self.number, job.frame_id, job.stage.value, self.attempt.events)
-        order = Order(
+        return Order(
             log_path=str(self.attempt.log),
             env=job_environment(self.settings, staged, context, self.attempt.scratch),
             cwd=str(self.attempt.out),
@@ -136,6 +162,9 @@ class _Run:
             input_path=str(self.attempt.input_path),
             cgroup=delegation().path,
         )
+
+    def _start(self, staged: StageInput) -> Child:
+        order = self._order(staged)
         if self.stage.processor == "builtin":
             return start_builtin(order)
         values = fields(staged, self.attempt.input_path)

@@ -190,7 +190,7 @@ def _from_server(server: ForkServer, order: Order) -> Child | None:
 
 
 def _as_program(order: Order) -> Order:
-    argv = (sys.executable, "-m", "satdaemon.runner.child", order.input_path)
+    argv = (sys.executable, "-m", order.module, order.input_path)
     return Order(**{**{name: getattr(order, name) for name in Order.__slots__}, "argv": argv})
 
 

@@ -20,6 +20,8 @@ class Order:
     cores: int = 1
     argv: tuple[str, ...] = ()
     input_path: str = ""
+    module: str = "satdaemon.runner.child"
+    """What runs on `input_path`: its `process(order)`, or itself as a program."""
     grace_s: float = 2.0
     """Between a polite end (SIGTERM) and a certain one (SIGKILL)."""
     cgroup: str = ""

@@ -43,6 +43,7 @@ HEAVY = (
     "satdaemon.config",
     "satdaemon.db",
     "satdaemon.runner.child",
+    "satdaemon.runner.quicklooks",
     "satdaemon.processors.builtin.download",
     "satdaemon.processors.builtin.slc",
     "satdaemon.processors.builtin.satsar",
@@ -50,6 +51,8 @@ HEAVY = (
     "satdaemon.processors.builtin.unwrap",
     "satdaemon.processors.builtin.timeseries",
     "satdaemon.processors.builtin.ingest",
+    "satdaemon.processors.quicklooks",
+    "PIL.PngImagePlugin",
 )
 
 
@@ -114,9 +117,7 @@ def _fork_guard(fd: int, close: tuple[int, ...]) -> None:
 
 
 def _process(order: Order) -> None:
-    from satdaemon.runner.child import process  # loaded already, but not in a light server
-
-    process(order)
+    importlib.import_module(order.module).process(order)  # loaded already, but not in a light server
 
 
 def main() -> None:

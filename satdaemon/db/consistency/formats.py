@@ -106,6 +106,17 @@ def _numpy(path: Path, about: Mapping[str, Any], deep: bool) -> None:
     _same_shape(path, about, np.load(path, mmap_mode="r", allow_pickle=False).shape)
 
 
+def _png(path: Path, about: Mapping[str, Any], deep: bool) -> None:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.verify()
+    with path.open("rb") as file:
+        file.seek(-8, 2)
+        if file.read(4) != b"IEND":
+            raise CorruptProduct(f"{path.name}: cut short: it has no end")
+
+
 def _same_shape(path: Path, about: Mapping[str, Any], got: tuple[int, ...]) -> None:
     expected = about.get("shape")
     if expected is not None and tuple(expected) != tuple(got):
@@ -119,4 +130,5 @@ _CHECKS: dict[str, Callable[[Path, Mapping[str, Any], bool], None]] = {
     ".zarr": _zarr,
     ".parquet": _parquet,
     ".npy": _numpy,
+    ".png": _png,
 }

@@ -11,6 +11,7 @@ from satdaemon.db import products
 from satdaemon.db.consistency.contents import OF_MASTER, State, Verdict
 from satdaemon.db.consistency.formats import read_json
 from satdaemon.db.models import Product
+from satdaemon.domain import Quicklook
 from satdaemon.status import RowKind, Stage
 
 ProductKey = tuple[Stage, str]
@@ -60,6 +61,7 @@ def recovered(
             "processor": str(said.get("name", "")), "processor_version": str(said.get("version", "")),
             "fingerprint": products.fingerprint(inputs), "inputs": inputs, "newest_input": 0,
             "metrics": dict(verdict.about.get("metrics", {})), "warnings": [], "job_id": 0, "attempt": 0,
+            "quicklooks": _quicklooks(verdict.about),
         }  # fmt: skip
         if stage is Stage.DOWNLOAD:
             names = " ".join(inputs["orbit"])
@@ -67,6 +69,15 @@ def recovered(
         prints[stage, key] = columns["fingerprint"]
         found[stage, key] = columns
     return found
+
+
+def _quicklooks(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Pictures that product.json tells of; none where it tells of them in a form that is not ours."""
+    told = about.get("quicklooks")
+    try:
+        return [Quicklook.from_json(one).to_json() for one in told["made"]] if isinstance(told, dict) else []
+    except (KeyError, TypeError):
+        return []
 
 
 def _roles(about: Mapping[str, Any], by_place: Mapping[str, ProductKey]) -> Iterable[tuple[str, Stage, str]]:

@@ -50,6 +50,9 @@ class Product(Base):
     judged: Mapped[str | None] = mapped_column(String(32), comment="Digest of what it was found up to date with.")
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
+    quicklooks: Mapped[list[dict[str, Any]]] = mapped_column(
+        JSON, default=list, server_default=text("'[]'"), comment="Pictures among its files, and how their colours are read."
+    )
     job_id: Mapped[int] = mapped_column(BigInteger)
     attempt: Mapped[int]
     cpu_s: Mapped[float | None]

@@ -16,12 +16,16 @@ LEAST_ZOOM = 4
 
 
 def frame_tile(db: Store, tile: Tile, progress: Mapping[str, Progress]) -> bytes:
-    """Frames in service with their id, state, priority, share done, failed jobs and days since the newest date done."""
+    """Frames in service: id, state, priority, share done, failed jobs, days since the newest date done, latency (days)."""
     shapes, properties = [], []
     for name, track, direction, is_on, priority, shape in frame_shapes(db, tile.box):
         shapes.append(shape if tile.z >= LEAST_ZOOM else shapely.centroid(shape))
         known = progress.get(name) or Progress()
         values = {"id": name, "track": track, "pass": direction, "on": bool(is_on), "priority": priority}
         values |= {"done": round(known.share, 4), "failed": known.failed}
-        properties.append(values | ({} if known.age_days is None else {"age": known.age_days}))
+        if known.age_days is not None:
+            values["age"] = known.age_days
+        if known.latency_s is not None:
+            values["late"] = round(known.latency_s / 86400.0, 2)
+        properties.append(values)
     return encoded(tile, "frames", shapes, properties)

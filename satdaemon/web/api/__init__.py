@@ -1,5 +1,5 @@
 """The API below /api: the same views and actions as the pages, typed, as JSON."""
 
-from satdaemon.web.api import acting, document, frames, geojson, stac, system
+from satdaemon.web.api import acting, document, frames, geojson, products, stac, system
 
-ROUTERS = tuple(part.router for part in (document, system, frames, geojson, stac, acting))
+ROUTERS = tuple(part.router for part in (document, system, frames, products, geojson, stac, acting))

@@ -22,6 +22,7 @@ from satdaemon.db.summary import StageCounts, summary
 from satdaemon.planning.latency import Latency
 from satdaemon.status import LedgerState, RowKind, Stage
 from satdaemon.web.api.common import ANSWERS, Limit, Offset, Paged
+from satdaemon.web.api.products import QuicklookOut, quicklooks_out
 from satdaemon.web.pages.frame import KnownFrame
 from satdaemon.web.pages.row import known_row
 from satdaemon.web.state import state_of
@@ -32,6 +33,7 @@ router = APIRouter(prefix="/api/frames", tags=["frames"], responses=ANSWERS)
 class ProductOut(BaseModel):
     """A product."""
 
+    id: int
     stage: Stage
     key: str
     path: str
@@ -48,6 +50,7 @@ class ProductOut(BaseModel):
     warnings: list[str]
     job_id: int
     metrics: tuple[Metric, ...]
+    quicklooks: list[QuicklookOut]
 
 
 class SceneOut(BaseModel):
@@ -173,11 +176,16 @@ def pair(request: Request, frame_id: KnownFrame, day: date, day2: date) -> RowOu
 
 
 def _out(row: RowView) -> RowOut:
-    columns = [name for name in ProductOut.model_fields if name != "metrics"]
+    columns = [name for name in ProductOut.model_fields if name not in ("metrics", "quicklooks")]
     return RowOut(
         entries=row.entries,
         products=[
-            ProductOut(metrics=view.metrics, **{name: getattr(view.product, name) for name in columns}) for view in row.products
+            ProductOut(
+                metrics=view.metrics,
+                quicklooks=quicklooks_out(view.product),
+                **{name: getattr(view.product, name) for name in columns},
+            )
+            for view in row.products
         ],
         scenes=[
             SceneOut(id=f.id, state=f.state, size=f.size, checksum=f.checksum, path=f.abspath, url=f.url, reason=f.reason)

@@ -43,7 +43,9 @@ def frames(request: Request, bbox: Box = None, limit: Most = 20_000) -> Response
     for one in found:
         known = progress.get(one["id"])
         if known is not None:
-            one["properties"] |= {"done": round(known.share, 4), "failed": known.failed, "age_days": known.age_days}
+            late = None if known.latency_s is None else round(known.latency_s / 86400.0, 2)
+            about = {"done": round(known.share, 4), "failed": known.failed, "age_days": known.age_days, "latency_days": late}
+            one["properties"] |= about
     return _collection(found)
 
 

@@ -11,6 +11,7 @@ from satdaemon.db.frame_list import frame_page
 from satdaemon.db.stac_view import StacFrame, StacRow, stac_frame, stac_rows
 from satdaemon.web.api.common import ANSWERS, Limit, Offset
 from satdaemon.web.pages.frame import KnownFrame
+from satdaemon.web.quicklooks import address_of, name_of
 from satdaemon.web.state import State, state_of
 
 VERSION = "1.1.0"
@@ -94,13 +95,17 @@ def _item(here: str, frame: StacFrame, row: StacRow) -> dict[str, Any]:
     when: dict[str, Any] = {"datetime": _time(row.date1)}
     if row.date2 is not None:
         when = {"datetime": None, "start_datetime": _time(row.date1), "end_datetime": _time(row.date2)}
-    assets = {
-        stage: {
-            "href": f"file://{path}", "title": f"Product of {stage}", "roles": ["data"],
-            "satdaemon:fingerprint": fingerprint, "satdaemon:metrics": metrics,
-        }
-        for stage, path, fingerprint, metrics in row.products
-    }  # fmt: skip
+    assets: dict[str, dict[str, Any]] = {}
+    for product in row.products:
+        assets[product.stage] = {
+            "href": f"file://{product.path}", "title": f"Product of {product.stage}", "roles": ["data"],
+            "satdaemon:fingerprint": product.fingerprint, "satdaemon:metrics": product.metrics,
+        }  # fmt: skip
+        for one in product.quicklooks:
+            assets[f"{product.stage}-{name_of(one)}"] = {
+                "href": f"{here.removesuffix('/stac')}{address_of(product.id, one)}", "type": "image/png",
+                "title": f"{one.title}, {one.least:g} to {one.most:g} {one.unit}", "roles": ["thumbnail"],
+            }  # fmt: skip
     return {
         "type": "Feature", "stac_version": VERSION, "id": f"{frame.id}-{row.key}", "collection": frame.id,
         "geometry": frame.geometry, "bbox": list(frame.bounds),

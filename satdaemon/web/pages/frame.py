@@ -17,10 +17,12 @@ from satdaemon.db.frame_rate import time_left
 from satdaemon.db.frame_switches import frame_switches
 from satdaemon.db.ledger import entries
 from satdaemon.db.points import version_of
+from satdaemon.db.quicklook_view import frame_products
 from satdaemon.db.summary import HELD_UP, summary
 from satdaemon.domain import Frame
 from satdaemon.status import RowKind
 from satdaemon.web.pages.plots import burst_map, network_plot, stage_grid
+from satdaemon.web.quicklooks import shown
 from satdaemon.web.render import page
 from satdaemon.web.state import State, state_of
 
@@ -58,6 +60,7 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
         "grid": stage_grid(every),
         "plot": network_plot(network),
         "bursts": burst_map(_value(state, frame_id)),
+        "pictures": [one for product in frame_products(state.database, frame_id) for one in shown(product)],
         "costs": stage_costs(state.database, frame_id),
         "left": time_left(state.database, frame_id, standing),
         "dates": dates_of(state.database, frame_id, standing),

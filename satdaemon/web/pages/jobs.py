@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from satdaemon.db.job_list import JobHistory, JobPlace, history, listing, product_of
 from satdaemon.errors import RequestError
 from satdaemon.web.log_tail import Tail, tail
+from satdaemon.web.quicklooks import shown
 from satdaemon.web.render import page
 from satdaemon.web.state import State, state_of
 
@@ -37,7 +38,8 @@ def job(request: Request, job_id: JobId) -> Response:
     state = state_of(request)
     found = known_job(state, job_id)
     product = product_of(state.database, job_id)
-    return page(request, "job.html", {"here": "jobs", "job": found, "product": product, "log": output_of(state, found)})
+    values = {"here": "jobs", "job": found, "product": product, "pictures": shown(product), "log": output_of(state, found)}
+    return page(request, "job.html", values)
 
 
 @router.get("/jobs/{job_id}/log")

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from satdaemon.db.row_view import RowView, row_view
 from satdaemon.web.pages.frame import KnownFrame
+from satdaemon.web.quicklooks import shown
 from satdaemon.web.render import page
 from satdaemon.web.state import state_of
 
@@ -37,5 +38,7 @@ def known_row(request: Request, frame_id: str, day: date, day2: date | None) -> 
 
 
 def _page(request: Request, frame_id: str, day: date, day2: date | None) -> Response:
-    values = {"here": "frames", "frame_id": frame_id, "day": day, "day2": day2, "row": known_row(request, frame_id, day, day2)}
+    row = known_row(request, frame_id, day, day2)
+    pictures = {view.product.id: shown(view.product) for view in row.products}
+    values = {"here": "frames", "frame_id": frame_id, "day": day, "day2": day2, "row": row, "pictures": pictures}
     return page(request, "row.html", values)

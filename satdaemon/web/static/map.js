@@ -6,6 +6,13 @@ const by = {
   done: ["interpolate", ["linear"], ["get", "done"], 0, "#b3261e", 0.5, "#c98a00", 1, "#1d7a46"],
   failed: ["step", ["get", "failed"], "#1d7a46", 1, "#c98a00", 10, "#b3261e"],
   age: ["case", ["has", "age"], ["interpolate", ["linear"], ["get", "age"], 0, "#1d7a46", 30, "#c98a00", 90, "#b3261e"], "#6b7480"],
+  late: ["case", ["has", "late"], ["interpolate", ["linear"], ["get", "late"], 0, "#1d7a46", 7, "#c98a00", 30, "#b3261e"], "#6b7480"],
+};
+const keys = {
+  done: [["#b3261e", "nothing done"], ["#c98a00", "half of all rows done"], ["#1d7a46", "all done"]],
+  failed: [["#1d7a46", "no job failed"], ["#c98a00", "1 to 9 failed"], ["#b3261e", "10 or more failed"]],
+  age: [["#1d7a46", "a date of today is done"], ["#c98a00", "30 days since the newest"], ["#b3261e", "90 days or more"], ["#6b7480", "no date is done"]],
+  late: [["#1d7a46", "in the points at once"], ["#c98a00", "7 days after sensing"], ["#b3261e", "30 days or more"], ["#6b7480", "no date is in the points"]],
 };
 const picked = new Set();
 const map = makeMap(
@@ -32,12 +39,24 @@ function burstTiles() {
   return `${location.origin}/tiles/bursts/{z}/{x}/{y}?${query}`;
 }
 
+// What the colours mean; between those named they change evenly.
+function showKeys(named) {
+  document.getElementById("colours").replaceChildren(...named.map(([colour, words]) => {
+    const item = document.createElement("li");
+    const patch = document.createElement("i");
+    patch.style.background = colour;
+    item.append(patch, words);
+    return item;
+  }));
+}
+
 let cellsRead = false;
 async function show() {
   const bursts = form.bursts.value === "none" ? "none" : "visible";
   for (const id of ["bursts", "burst-edges", "cells"]) map.setLayoutProperty(id, "visibility", bursts);
   map.getSource("bursts").setTiles([burstTiles()]);
   const colour = by[form.by.value];
+  showKeys(keys[form.by.value] ?? []);
   for (const id of ["frames", "frame-edges", "frame-points"]) map.setLayoutProperty(id, "visibility", colour ? "visible" : "none");
   if (colour) {
     map.setPaintProperty("frames", "fill-color", colour);
@@ -78,8 +97,9 @@ for (const layer of ["frames", "frame-points", "bursts"]) {
 }
 const word = document.getElementById("picked-words");
 map.on("mousemove", "frames", (event) => {
-  const { id, done, failed } = event.features[0].properties;
-  if (!picked.size) word.textContent = `${id}: ${Math.round(100 * done)} % done${failed ? `, ${failed} failed` : ""}`;
+  const { id, done, failed, late } = event.features[0].properties;
+  const points = late === undefined ? "" : `, its newest date in the points ${late.toFixed(1)} days after sensing`;
+  if (!picked.size) word.textContent = `${id}: ${Math.round(100 * done)} % done${failed ? `, ${failed} failed` : ""}${points}`;
 });
 
 // A box: drag with the mouse while the tick is set.
