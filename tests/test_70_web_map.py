@@ -18,7 +18,7 @@ import shapely
 from browser import Watched, browser
 from engine_parts import until
 from frames_made import FRAME, add_file, bursts, make_frame
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from web_parts import PASSWORD, Web, act, csrf_of, served
 
 from satdaemon.db import Burst, Database, Frame
@@ -166,6 +166,15 @@ def test_bursts_are_previewed_and_made_a_frame(web: Web) -> None:
 
 
 @pytest.mark.slow
+def _drag(page: Page, corners: list[tuple[float, float]]) -> None:
+    """Along the corners and back to the first, with the button down."""
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in (*corners[1:], corners[0]):
+        page.mouse.move(*corner, steps=5)
+    page.mouse.up()
+
+
 def test_a_frame_is_made_by_clicks_on_the_map(browser: Browser, web: Web) -> None:
     web.user(Role.OPERATOR)
     watched = Watched(browser, web.url)
@@ -188,11 +197,13 @@ def test_a_frame_is_made_by_clicks_on_the_map(browser: Browser, web: Web) -> Non
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("#preview")).to_contain_text("of track 132, ascending", timeout=30_000)
-    page.get_by_label("pick bursts by a box").check()
-    page.mouse.move(box["x"] + 5, box["y"] + 5)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] - 60, box["y"] + box["height"] - 5, steps=5)
-    page.mouse.up()
+    page.get_by_role("button", name="Pick none").click()
+    expect(page.locator("#picked-words")).to_have_text("No burst is picked.")
+    page.get_by_label("pick bursts by a lasso").check()
+    left, top, right, bottom = box["x"] + 5, box["y"] + 5, box["x"] + box["width"] - 60, box["y"] + box["height"] - 5
+    _drag(page, [(left, top), (right, top), (left, bottom)])
+    expect(page.locator("#picked-words")).to_have_text(re.compile("^[1-5] bursts$"))  # the triangle has the north and west alone
+    _drag(page, [(left, top), (right, top), (right, bottom), (left, bottom)])
     expect(page.locator("#preview")).to_contain_text("6 bursts", timeout=30_000)
     watched.picture("map-picked")
     assert watched.barriers() == []

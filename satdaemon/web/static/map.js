@@ -20,6 +20,7 @@ const map = makeMap(
     frames: { type: "vector", tiles: [`${location.origin}/tiles/frames/{z}/{x}/{y}`], maxzoom: 10 },
     bursts: { type: "vector", tiles: [burstTiles()], minzoom: 5, maxzoom: 9, promoteId: "id" },
     cells: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
+    lasso: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
   },
   [
     { id: "cells", type: "circle", source: "cells", maxzoom: 5, layout: { visibility: "none" }, paint: { "circle-color": "#0b62a8", "circle-opacity": 0.45, "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "bursts"]], 1, 1.5, 30, 7] } },
@@ -28,6 +29,7 @@ const map = makeMap(
     { id: "frames", type: "fill", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": by.done, "fill-opacity": 0.45 } },
     { id: "frame-edges", type: "line", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Polygon"], paint: { "line-color": line, "line-width": 1 } },
     { id: "frame-points", type: "circle", source: "frames", "source-layer": "frames", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-color": by.done, "circle-radius": 6, "circle-stroke-width": 1, "circle-stroke-color": line } },
+    { id: "lasso", type: "line", source: "lasso", paint: { "line-color": line, "line-width": 2, "line-dasharray": [2, 1] } },
   ],
   { hash: "at", center: [10, 30], zoom: 1.5 },
 );
@@ -102,19 +104,54 @@ map.on("mousemove", "frames", (event) => {
   if (!picked.size) word.textContent = `${id}: ${Math.round(100 * done)} % done${failed ? `, ${failed} failed` : ""}${points}`;
 });
 
-// A box: drag with the mouse while the tick is set.
-let from = null;
+// A lasso: drag around bursts while the tick is set; those are picked whose middle is inside.
+let path = [];
+const drawn = () => map.getSource("lasso").setData({
+  type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: path.map((point) => map.unproject(point).toArray()) },
+});
+
+function isInside(x, y) {
+  let inside = false;
+  for (let i = 0, j = path.length - 1; i < path.length; j = i++) {
+    const [a, b] = [path[i], path[j]];
+    if (a.y > y !== b.y > y && x < ((b.x - a.x) * (y - a.y)) / (b.y - a.y) + a.x) inside = !inside;
+  }
+  return inside;
+}
+
+// The middle of what is drawn of each burst: one that lies over several tiles comes in parts.
+function middles(features) {
+  const ranges = new Map();
+  for (const { properties, geometry } of features) {
+    const range = ranges.get(properties.id) ?? [Infinity, Infinity, -Infinity, -Infinity];
+    for (const corner of geometry.coordinates.flat(geometry.type === "MultiPolygon" ? 2 : 1)) {
+      const { x, y } = map.project(corner);
+      range[0] = Math.min(range[0], x); range[1] = Math.min(range[1], y);
+      range[2] = Math.max(range[2], x); range[3] = Math.max(range[3], y);
+    }
+    ranges.set(properties.id, range);
+  }
+  return [...ranges].map(([id, [west, north, east, south]]) => [id, (west + east) / 2, (north + south) / 2]);
+}
+
 map.on("mousedown", (event) => {
   if (!form.lasso.checked) return;
   event.preventDefault();
-  from = event.point;
+  path = [event.point];
 });
-map.on("mouseup", (event) => {
-  if (!from) return;
-  const [a, b] = [from, event.point];
-  from = null;
-  if (Math.hypot(a.x - b.x, a.y - b.y) < 5) return;
-  const corners = [[Math.min(a.x, b.x), Math.min(a.y, b.y)], [Math.max(a.x, b.x), Math.max(a.y, b.y)]];
-  const found = map.queryRenderedFeatures(corners, { layers: ["bursts"] });
-  pick([...new Set(found.map((one) => one.properties.id))], true);
+map.on("mousemove", (event) => {
+  if (!path.length) return;
+  path.push(event.point);
+  drawn();
+});
+map.on("mouseup", () => {
+  if (!path.length) return;
+  const [xs, ys] = [path.map((point) => point.x), path.map((point) => point.y)];
+  const corners = [[Math.min(...xs), Math.min(...ys)], [Math.max(...xs), Math.max(...ys)]];
+  if (path.length > 3 && Math.hypot(corners[1][0] - corners[0][0], corners[1][1] - corners[0][1]) >= 5) {
+    const found = middles(map.queryRenderedFeatures(corners, { layers: ["bursts"] }));
+    pick(found.filter(([, x, y]) => isInside(x, y)).map(([id]) => id), true);
+  }
+  path = [];
+  drawn();
 });
