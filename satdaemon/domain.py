@@ -265,6 +265,10 @@ class StageInput:
         )
 
 
+BURSTS_ONLY = "bursts_only"
+"""Key of a download that holds only bursts of some scenes: `scenes`, and the frame's `bursts` and `polarisation` then."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageResult:
     """What a processor made. Metrics are numbers a person would plot over many jobs."""
@@ -277,6 +281,8 @@ class StageResult:
     """download only: the scenes with the path, size and checksum found."""
     processor: str = ""
     processor_version: str = ""
+    partial: tuple[Scene, ...] = ()
+    """download only: scenes of which only bursts were fetched, with the path of those in the attempt's directory."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back equal."""
@@ -287,6 +293,7 @@ class StageResult:
             "scenes": [_scene_to_json(s) for s in self.scenes],
             "processor": self.processor,
             "processor_version": self.processor_version,
+            "partial": [_scene_to_json(s) for s in self.partial],
         }
 
     @classmethod
@@ -299,6 +306,7 @@ class StageResult:
             tuple(_scene_from_json(s) for s in value["scenes"]),
             value["processor"],
             value["processor_version"],
+            tuple(_scene_from_json(s) for s in value.get("partial", ())),
         )
 
 

@@ -29,7 +29,7 @@ def space(
 
     Only cut-outs (slc) whose satsar stands, and coherence of pairs whose unwrap stands. Each is made again by itself where a
     later change asks for it. Orbits, satsar, siblings, unwraps, series and points are never touched; zips that were fetched go
-    by [DOWNLOAD] keep at the daily maintenance, and are listed here.
+    by [DOWNLOAD] keep at the daily maintenance, and are listed here; so do downloads of single bursts.
     """
     from satdaemon.db import retention
 
