@@ -22,9 +22,10 @@ from satdaemon.archive import sites
 from satdaemon.archive.area import Area
 from satdaemon.config import DownloadSettings, Settings
 from satdaemon.domain import Frame, Scene, SceneSource, StageInput, StageResult
-from satdaemon.insar.rasters import open_radar
+from satdaemon.insar.rasters import copy_window, create_radar, open_radar
 from satdaemon.processors.registry import builtin
 from satdaemon.simulator.archives import AsfStandIn, Faults, Shelf
+from satdaemon.simulator.archives.bursts import ADDRESS, Cutter
 from satdaemon.status import RowKind, Stage
 
 LOGIN = {"EARTHDATA_USERNAME": "demo", "EARTHDATA_PASSWORD": "demo-password"}
@@ -137,3 +138,20 @@ def assert_same_slc(one: Path, other: Path) -> None:
             mine, yours = a.read(1), b.read(1)
         assert np.array_equal(mine, yours) and np.any(mine)
         assert (one / burst["file"]).read_bytes() == (other / burst["file"]).read_bytes()
+
+
+def tiff_of(site: Site, scene_id: str, piece: str, rows: int | None = None) -> Path:
+    """The TIFF of a piece (`IW1/VV/0.tiff`), as the stand-in cuts it; or only so many lines of it."""
+    item = site.asf.shelf.find(scene_id)
+    address = ADDRESS.match(f"/{scene_id}/{piece}")
+    assert item is not None and address is not None
+    with Cutter() as cutter:
+        cut = cutter.cut(item, address)
+        assert cut is not None
+        target = site.folder / f"{rows}.tiff"
+        with (
+            open_radar(cut.path) as source,
+            create_radar(target, (rows or source.height, source.width), "complex_int16", tiled=False) as out,
+        ):
+            copy_window(source, out, 0, 0)
+    return target
