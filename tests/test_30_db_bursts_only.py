@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
+from burst_site import burst_site, day_of
 from frames_made import FRAME, bursts, ifg, make_frame, plan, start
+from sqlalchemy import select
 
 from satdaemon.db import (
     Database,
@@ -22,8 +27,13 @@ from satdaemon.db import (
     runs,
     space,
 )
+from satdaemon.db.arrived import enter_arrived, read_arrived
+from satdaemon.db.bursts import insert_bursts
 from satdaemon.db.clock import now_utc
+from satdaemon.db.models import FileOrbit, files2bursts
+from satdaemon.db.products import fingerprint
 from satdaemon.domain import BURSTS_ONLY, StageResult, Usage
+from satdaemon.insar.safe import read_product
 from satdaemon.status import Stage
 
 
@@ -99,8 +109,6 @@ def test_recorded_as_what_it_is(done: Database) -> None:
 def test_fingerprint_is_that_of_the_whole(done: Database) -> None:
     (product, *_) = done.query(Product, stage="download")
     whole = {name: value for name, value in product.inputs.items() if name != BURSTS_ONLY}
-    from satdaemon.db.products import fingerprint
-
     assert product.fingerprint == fingerprint(whole)
 
 
@@ -189,3 +197,22 @@ def test_the_session_is_that_of_the_archive_with_the_bursts(database: Database) 
     runs.beat_frame(database, FRAME, "the test")
     granted = jobs.grant_pass(database)
     assert len(granted) == 1 and {job.archive for job in database.query(PendingJob)} == {"asf"}
+
+
+def test_what_its_annotation_tells_is_entered(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bursts of all swaths and the orbit, as of the whole product; it is in the archive alone all the same."""
+    day = day_of("plain")
+    with burst_site(tmp_path / "site", monkeypatch) as site:
+        (found,) = site.download(day, frame=replace(site.frame, bursts=site.frame.bursts[:1])).partial
+        whole = read_product(next(site.asf.shelf.folder.rglob(f"{found.id}.zip")))  # type: ignore[union-attr]
+    insert_bursts(database, [replace(burst, footprint=burst.footprint) for burst in whole.domain_bursts()])
+    columns = {"track": whole.track, "date": day, "state": "remote", "url": found.url, "size": found.size}
+    database.insert([File(id=found.id, **columns)])
+    arrived = read_arrived(database, [], [found])
+    assert [product.bursts for product in arrived.products] == [whole.bursts]
+    assert database.write(partial(enter_arrived, found=arrived)) == []
+    (file,) = database.query(File)
+    assert (file.state, file.abspath, file.proc_utc) == ("remote", None, whole.proc_utc)
+    with database.read_scope() as session:
+        shown = session.scalars(select(files2bursts.c.burst_id).where(files2bursts.c.file_id == found.id)).all()
+        assert len(shown) == len(whole.bursts) > 1 and session.get(FileOrbit, found.id) is not None
