@@ -16,7 +16,19 @@ from prefect.states import Completed
 
 from satdaemon.archive import clear_parts
 from satdaemon.config import Settings
-from satdaemon.db import Database, RunningJob, history, jobs, latency, messages, points, precise_orbits, retention, space
+from satdaemon.db import (
+    Database,
+    RunningJob,
+    history,
+    jobs,
+    latency,
+    messages,
+    partial_removal,
+    points,
+    precise_orbits,
+    retention,
+    space,
+)
 from satdaemon.db.access import audit
 from satdaemon.db.consistency import check, frames_of_day
 from satdaemon.db.vacuum import vacuum_hints
@@ -53,6 +65,7 @@ def maintenance(config: str | None = None) -> State[Any]:
         "records of the web pages": audit.prune(database),
         "products left by a removal": space.finish(database),
         "fetched zips": len(retention.apply(database, who="maintenance")),
+        "fetched bursts": len(partial_removal.apply(database, who="maintenance")),
         "flow runs": remove_flow_runs(database.settings),
     }
     words = ", ".join(f"{count} {what}" for what, count in removed.items())

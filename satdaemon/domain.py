@@ -265,6 +265,10 @@ class StageInput:
         )
 
 
+BURSTS_ONLY = "bursts_only"
+"""Key of a download that holds only bursts of some scenes: `scenes`, and the frame's `bursts` and `polarisation` then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quicklook:
     """A small picture of a product, and how its colours are read."""
@@ -315,6 +319,8 @@ class StageResult:
     processor_version: str = ""
     quicklooks: tuple[Quicklook, ...] = ()
     """Pictures of it, which the engine made."""
+    partial: tuple[Scene, ...] = ()
+    """download only: scenes of which only bursts were fetched, with the path of those in the attempt's directory."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that json can write and `from_json` reads back equal."""
@@ -326,6 +332,7 @@ class StageResult:
             "processor": self.processor,
             "processor_version": self.processor_version,
             "quicklooks": [one.to_json() for one in self.quicklooks],
+            "partial": [_scene_to_json(s) for s in self.partial],
         }
 
     @classmethod
@@ -339,6 +346,7 @@ class StageResult:
             value["processor"],
             value["processor_version"],
             tuple(Quicklook.from_json(one) for one in value.get("quicklooks", ())),
+            tuple(_scene_from_json(s) for s in value.get("partial", ())),
         )
 
 

@@ -15,7 +15,8 @@ SatDaemonError
  ├─ DiskFull             no space, or no quota, left to write to: later           WAIT
  ├─ TransientError       may pass by itself                                       RETRY
  │   ├─ ArchiveError     an archive did not answer as it should                   RETRY
- │   │   └─ NotInArchive  an archive has no such product (any more)               RETRY
+ │   │   ├─ NotInArchive  an archive has no such product (any more)               RETRY
+ │   │   └─ InPreparation  an archive is still making what was asked for          RETRY
  │   ├─ DatabaseUnavailable  the database does not answer, is locked or full      RETRY
  │   ├─ MachineLost      something on its machine ended a job                     RETRY
  │   │   └─ WorkerLost   the worker, or the whole machine, went away              RETRY
@@ -133,6 +134,10 @@ class ArchiveError(TransientError):
 
 class NotInArchive(ArchiveError):
     """An archive has no such product, or no longer."""
+
+
+class InPreparation(ArchiveError):
+    """An archive is still making what was asked for: ask again in a while."""
 
 
 class DatabaseUnavailable(TransientError):

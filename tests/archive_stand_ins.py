@@ -57,7 +57,7 @@ def at_stand_ins(settings: Settings, *, asf: AsfStandIn | None = None, cdse: Cds
     """The settings, with stand-ins in the places of the archives."""
     values: dict[str, object] = {"timeout_s": 5.0, "pause_s": 0.01}
     if asf is not None:
-        values |= {"asf_search": asf.base, "asf_login": asf.base, "asf_hosts": host(asf.base)}
+        values |= {"asf_search": asf.base, "asf_login": asf.base, "asf_bursts": asf.base, "asf_hosts": host(asf.base)}
     if cdse is not None:
         hosts = f"{host(cdse.base)}, {host(cdse.download_base)}"
         values |= {"cdse_catalogue": cdse.base, "cdse_login": cdse.base, "cdse_download": cdse.base, "cdse_hosts": hosts}

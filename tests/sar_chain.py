@@ -41,10 +41,12 @@ class Listener:
     """Collects what a processor reports."""
 
     fractions: list[float] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def progress(self, fraction: float, message: str = "") -> None:
         self.fractions.append(fraction)
+        self.messages.append(message)
 
     def warning(self, message: str) -> None:
         self.warnings.append(message)

@@ -32,6 +32,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
         ("TransientError", "retry"),
         ("ArchiveError", "retry"),
         ("NotInArchive", "retry"),
+        ("InPreparation", "retry"),
         ("DatabaseUnavailable", "retry"),
         ("MachineLost", "retry"),
         ("WorkerLost", "retry"),

@@ -13,10 +13,9 @@ from satdaemon.archive.receive import CHUNK, receive
 from satdaemon.archive.secrets import redacted
 from satdaemon.archive.transfer import require_space, writing
 from satdaemon.archive.tries import Manner, Tries, Warn, nobody_warned
-from satdaemon.errors import ArchiveError, CorruptProduct, CredentialsError, NotInArchive, Throttled
+from satdaemon.errors import ArchiveError, CorruptProduct, CredentialsError, InPreparation, NotInArchive, Throttled
 
 _RANGE = re.compile(r"bytes\s+(?:(?P<first>\d+)-\d+|\*)/(?P<total>\d+|\*)\s*")
-_ZIP = b"PK"
 
 
 class Download:
@@ -42,7 +41,7 @@ class Download:
         Throttled
             It asks for more time than is waited here; what came is kept.
         ArchiveError
-            It does not answer as it should (NotInArchive: it has no such file); what came is kept.
+            It does not answer as it should (NotInArchive: it has no such file; InPreparation: not yet); what came is kept.
         DiskFull, TransientError, ConfigError
             The disk is full, or cannot be written.
         """
@@ -55,7 +54,7 @@ class Download:
                 self._check()
                 self._part.settle()
                 return self._part.checksum
-            except NotInArchive:
+            except (NotInArchive, InPreparation):
                 raise
             except CorruptProduct as error:
                 self._drop()
@@ -69,18 +68,19 @@ class Download:
     def _once(self) -> None:
         self._require_space()
         with self._ask() as answer:
-            most = self._begin(answer)
+            expected = self._begin(answer)
+            most = self._room() if expected is None else expected
             if self._is_whole:
                 return
             head = answer.read(CHUNK)
-            if self._part.size == 0 and not head.startswith(_ZIP[: len(head)]):
-                self._fail(f"expected a zip, got {redacted(head[:60].decode('utf-8', 'replace'))!r}")
+            if self._part.size == 0 and not self._source.form.fits(head):
+                self._fail(f"expected {self._source.form.name}, got {redacted(head[:60].decode('utf-8', 'replace'))!r}")
             self._part.note(Origin.of(self._source, answer.headers.get("ETag"), answer.headers.get("Last-Modified")))
             meter = Meter(self._told, self._part.size, self._total)
             came = receive(answer, self._part, most, meter, self._manner.bandwidth, head)
         if most is not None and came > most:
-            self._bad(f"expected {self._total} bytes, got more")
-        if most is not None and came < most:
+            self._bad(f"expected {self._total or f'at most {self._source.form.most_bytes}'} bytes, got more")
+        if expected is not None and came < expected:
             self._fail(f"cut off at byte {self._part.size} of {self._total}")
         self._is_whole = True
 
@@ -115,6 +115,9 @@ class Download:
     def _begin(self, answer: Answer) -> int | None:
         """Judge the head of the answer and make the part ready for its body; how many bytes are to come, where known."""
         source = self._source
+        if answer.status == 202 and source.form.is_made_on_demand:
+            wait_s = retry_after_s(answer.headers.get("Retry-After"))
+            raise InPreparation(f"{source.archive}: {redacted(source.url)}: is still being made", retry_after_s=wait_s)
         if (error := refusal(source.archive, source.url, answer, source.tokens.source if source.tokens else "")) is not None:
             self._asked_s = retry_after_s(answer.headers.get("Retry-After"))
             if answer.status == 403 and not self._was_forbidden:
@@ -128,9 +131,13 @@ class Download:
             self._beyond(total)
             return None
         if answer.headers.get_content_type() == "text/html" or answer.headers.get("Content-Encoding", "identity") != "identity":
-            self._fail(f"expected a zip, got {answer.headers.get('Content-Type')}: {answer.words()}")
+            self._fail(f"expected {source.form.name}, got {answer.headers.get('Content-Type')}: {answer.words()}")
+        if source.form.is_another(name := answer.headers.get_filename() or ""):
+            self._fail(f"expected the file of that address, got {redacted(name)!r}")
         if total is not None and source.size is not None and total != source.size:
             self._bad(f"expected {source.size} bytes, got a file of {total}")
+        if total is not None and source.form.most_bytes is not None and total > source.form.most_bytes:
+            self._bad(f"expected at most {source.form.most_bytes} bytes, got a file of {total}")
         if answer.status == 206 and (first != self._part.size or self._has_changed(answer)):
             self._part.begin_anew()
             self._fail("the file has changed since the last part of it came; begun anew")
@@ -139,6 +146,10 @@ class Download:
         self._total = total if source.size is None else source.size
         self._require_space()
         return None if self._total is None else self._total - self._part.size
+
+    def _room(self) -> int | None:
+        most = self._source.form.most_bytes
+        return None if most is None else max(most - self._part.size, 0)
 
     def _has_changed(self, answer: Answer) -> bool:
         origin, etag = self._part.origin, answer.headers.get("ETag")
@@ -155,7 +166,7 @@ class Download:
     def _check(self) -> None:
         expected, got = self._source.checksum, self._part.checksum
         if self._part.size == 0:
-            self._bad("expected a product zip, got an empty file")
+            self._bad(f"expected {self._source.form.name}, got an empty file")
         if expected is not None and expected.lower() != got:
             self._bad(f"expected {expected.lower()}, got {got}")
 

@@ -16,9 +16,10 @@ from satdaemon.archive.names import LOCAL, archive_of
 from satdaemon.archive.secrets import redacted
 from satdaemon.config import ArchiveSettings, DownloadSettings
 from satdaemon.domain import Scene, SceneSource
-from satdaemon.errors import ArchiveError, CorruptProduct, CredentialsError, RequestError, SatDaemonError
+from satdaemon.errors import ArchiveError, ConfigError, CorruptProduct, CredentialsError, RequestError, SatDaemonError
 
 if TYPE_CHECKING:
+    from satdaemon.archive.extractor import Extractor, Waiting
     from satdaemon.archive.pace import Told
     from satdaemon.archive.tokens import Tokens
     from satdaemon.archive.tries import Warn
@@ -82,6 +83,29 @@ class Fetcher:
         from satdaemon.archive.mirrors import all_of
 
         raise all_of(scene, failed)
+
+    def has_bursts(self, scene: Scene, target_dir: Path) -> bool:
+        """True where only the bursts of a scene are to be fetched: so configured, on no disk of ours yet, and asf has it."""
+        if not self._download.bursts_only or (target_dir / f"{scene.id}.zip").exists():
+            return False
+        archives = [one.archive for one in sources_of(scene, target_dir, self._archives)]
+        return "asf" in archives and LOCAL not in archives[: archives.index("asf")]
+
+    def extractor(self, scene: Scene, target_dir: Path, owner: str, *, told: Told, warn: Warn, waiting: Waiting) -> Extractor:
+        """What brings a scene's bursts, for a scene that `has_bursts`. Raises CredentialsError, ConfigError."""
+        from satdaemon.archive.cookies import CookieTokens
+        from satdaemon.archive.extractor import Extractor
+
+        base = self._archives.asf_bursts
+        if not self._archives.has_bursts:
+            raise ConfigError(
+                f"[ARCHIVES] asf_bursts: expected an address at one of asf_hosts ({', '.join(self._archives.asf_hosts)}), "
+                f"which alone may see the login, got {base}"
+            )
+        page = next(one.url for one in sources_of(scene, target_dir, self._archives) if one.archive == "asf")
+        manner = sites.manner_of(self._archives, self._download.shares.get("asf"))
+        tokens = CookieTokens(self._tokens_of("asf"), page, base, manner.patience)
+        return Extractor(base, tokens, manner, target_dir, owner, told=told, warn=warn, waiting=waiting)
 
     def _far(
         self,

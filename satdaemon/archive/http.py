@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from email.message import Message
@@ -32,6 +32,8 @@ class Bearer:
 
     token: Secret
     hosts: tuple[str, ...]
+    cookie: Secret | None = None
+    """`NAME=VALUE` of a login, for services that know no tokens."""
 
     def is_for(self, url: str) -> bool:
         """True where the token may be sent to this address."""
@@ -49,6 +51,10 @@ class Bearer:
             raise CredentialsError(f"{archive or 'token'}: expected a token of letters, digits and signs, got other characters")
         return f"Bearer {text}"
 
+    def headers(self) -> dict[str, str]:
+        """What shows who asks; errors as `header`."""
+        return {"Authorization": self.header(), **({} if self.cookie is None else {"Cookie": self.cookie.reveal()})}
+
 
 class Answer:
     """An answer whose body is still to come. Close it, or use it as a context."""
@@ -60,7 +66,7 @@ class Answer:
         self.headers: Message = got.headers
         self.trail: tuple[str, ...] = ()
         """Addresses that led here, the first asked first."""
-        self.was_shown_token = False
+        self.was_shown_token = self.was_shown_cookie = False
         self._link, self._got, self._patience = link, got, patience
 
     def read(self, most: int) -> bytes:
@@ -86,8 +92,11 @@ class Answer:
     def asks_for_login(self) -> bool:
         """True where a token that was sent, or none, got 401, and where the way led to a page to log in at.
 
-        A 401 of another host that the way led to, without the token, speaks of the signature in its address.
+        A 401 of another host that the way led to, without the token, speaks of the signature in its address. Who wants a
+        cookie says 403 where it has expired.
         """
+        if self.status == 403 and self.was_shown_cookie:
+            return True
         if self.status == 401 and (self.was_shown_token or not self.trail):
             return True
         return any(page in split(url).path for url in (*self.trail, self.url) for page in _LOGIN_PAGES)
@@ -104,18 +113,26 @@ class Answer:
         self.close()
 
 
-def get(url: str, patience: Patience, *, bearer: Bearer | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+def get(
+    url: str,
+    patience: Patience,
+    *,
+    bearer: Bearer | None = None,
+    headers: Mapping[str, str] | None = None,
+    is_enough: Callable[[Answer], bool] = lambda answer: False,
+) -> Answer:
     """Ask for an address and follow where it leads, to http(s) only and never from https to http.
 
-    Raises ArchiveError where the line fails or the way leads nowhere; an answer of any status is returned.
+    An answer that leads on is returned itself where it `is_enough`. Raises ArchiveError where the line fails or the way leads
+    nowhere; an answer of any status is returned.
     """
     trail: list[str] = []
     while True:
         shown = bearer is not None and bearer.is_for(url)
-        own = {"Authorization": bearer.header()} if bearer is not None and shown else {}
+        own = bearer.headers() if bearer is not None and shown else {}
         answer = _ask("GET", url, patience, {**(headers or {}), **own})
-        if answer.status not in _MOVED:
-            answer.trail, answer.was_shown_token = tuple(trail), shown
+        if answer.status not in _MOVED or is_enough(answer):
+            answer.trail, answer.was_shown_token, answer.was_shown_cookie = tuple(trail), shown, "Cookie" in own
             return answer
         with closing(answer):
             trail.append(url)

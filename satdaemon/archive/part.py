@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from satdaemon.archive.base import Progress, no_progress
+from satdaemon.archive.forms import ZIP, Form
 from satdaemon.archive.secrets import redacted
 from satdaemon.archive.tokens import Tokens
 from satdaemon.archive.transfer import PART_SUFFIX, part_of, writing
@@ -22,13 +23,14 @@ from satdaemon.errors import TransientError
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Source:
-    """One place that has a product. Size (bytes) and checksum (`algorithm:hex`) are those of its file: archives zip anew."""
+    """One place that has a product, or a piece of one. Size (bytes) and checksum (`algorithm:hex`) are those of its file."""
 
     archive: str
     url: str
     size: int | None = None
     checksum: str | None = None
     tokens: Tokens | None = None
+    form: Form = ZIP
 
     def __repr__(self) -> str:
         return f"Source({self.archive!r}, {redacted(self.url)!r}, {self.size}, {self.checksum!r})"

@@ -20,7 +20,7 @@ class Tokens(ABC):
     def __init__(self, credentials: Credentials, hosts: tuple[str, ...]) -> None:
         self.archive = credentials.archive
         self.source = credentials.source
-        self._credentials, self._hosts = credentials, hosts
+        self.credentials, self._hosts = credentials, hosts
         self._lock = threading.Lock()
         self._refused = ""
 
@@ -30,7 +30,7 @@ class Tokens(ABC):
         """
         with self._lock:
             self._check()
-            return Bearer(self._current(), self._hosts)
+            return self._bearer(self._current())
 
     def renewed(self, refused: Bearer) -> Bearer:
         """Another token after one was refused (401). Of many threads that ask with the same one, one logs in.
@@ -39,7 +39,7 @@ class Tokens(ABC):
         """
         with self._lock:
             self._check()
-            return Bearer(self._another(refused.token), self._hosts)
+            return self._bearer(self._another(refused.token))
 
     def give_up(self, words: str) -> CredentialsError:
         """The error that says why the archive takes none of these credentials; from now on they are not tried again."""
@@ -57,6 +57,9 @@ class Tokens(ABC):
     def _check(self) -> None:
         if self._refused:
             raise CredentialsError(self._refused)
+
+    def _bearer(self, token: Secret) -> Bearer:
+        return Bearer(token, self._hosts)
 
     @abstractmethod
     def _current(self) -> Secret: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,9 +30,9 @@ def space(
 
     Only cut-outs (slc) whose satsar stands, and coherence of pairs whose unwrap stands. Each is made again by itself where a
     later change asks for it. Orbits, satsar, siblings, unwraps, series and points are never touched; zips that were fetched go
-    by [DOWNLOAD] keep at the daily maintenance, and are listed here.
+    by [DOWNLOAD] keep at the daily maintenance, and are listed here; so do downloads of single bursts.
     """
-    from satdaemon.db import retention
+    from satdaemon.db import partial_removal, retention
 
     control = controller(config)
     found = control.free_space(remove, frame_ids=frame)
@@ -46,6 +47,8 @@ def space(
     if keep != "always":
         went = f"{len(going)} ({_gb(going):.3g} GB) go at the next maintenance"
         typer.echo(f"fetched zips that nothing needs: {len(zips)}, {_gb(zips):.3g} GB; by [DOWNLOAD] keep = {keep}, {went}")
+        if some := partial_removal.due(control.database):
+            typer.echo(f"downloads of single bursts: {len(some)} ({_gb(some):.3g} GB) go at the next maintenance")
     typer.echo(done or f"{size_gb:.3g} GB may be removed; nothing was: satdaemon space --remove GB")
 
 
@@ -60,7 +63,7 @@ def _groups(found: list[Removable]) -> list[tuple[str, str, int, float, float]]:
     ]
 
 
-def _gb(zips: list[Zip]) -> float:
+def _gb(zips: Sequence[Zip | Removable]) -> float:
     return sum(one.bytes for one in zips) / 1e9
 
 

@@ -28,6 +28,10 @@ class ArchiveSettings(Section):
         ("asf.alaska.edu", "earthdata.nasa.gov", "earthdatacloud.nasa.gov"),
         description="Hosts of asf, which alone may see its token: a name (and all below, by https), or HOST:PORT for just that.",
     )
+    asf_bursts: str = Field(
+        "https://sentinel1-burst.asf.alaska.edu",
+        description="Address of asf's burst extractor, for [DOWNLOAD] bursts_only; at one of asf_hosts.",
+    )
     cdse_catalogue: str = Field(
         "https://catalogue.dataspace.copernicus.eu",
         description="Address of the Copernicus catalogue, which is searched for cdse.",
@@ -48,7 +52,7 @@ class ArchiveSettings(Section):
         1.0, ge=0, le=600, description="Seconds until an archive that failed is asked again by the same job; doubles a try."
     )
 
-    @field_validator("asf_search", "asf_login", "cdse_catalogue", "cdse_download", "cdse_login")
+    @field_validator("asf_search", "asf_login", "asf_bursts", "cdse_catalogue", "cdse_download", "cdse_login")
     @classmethod
     def _is_address(cls, value: str) -> str:
         parts = _parts(value)
@@ -84,6 +88,12 @@ class ArchiveSettings(Section):
             hosts = ", ".join(self.cdse_hosts)
             raise ValueError(f"cdse_download at one of cdse_hosts ({hosts}), which alone get the token; got {self.cdse_download}")
         return self
+
+    @property
+    def has_bursts(self) -> bool:
+        """True where the burst extractor is at one of asf's own hosts, so that it may see asf's token."""
+        parts = _parts(self.asf_bursts)
+        return parts is not None and is_of(parts, self.asf_hosts)
 
     @property
     def hosts(self) -> Mapping[str, tuple[str, ...]]:

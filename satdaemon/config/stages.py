@@ -105,6 +105,11 @@ class DownloadSettings(StageSettings):
     archives: CommaList = Field(
         ("local",), description="Archives in order of preference: local (archive_path), asf, cdse; see [ARCHIVES]."
     )
+    bursts_only: bool = Field(
+        False,
+        description="Fetch only the bursts of the frame where asf extracts them, in place of whole products that are on no disk "
+        "of ours yet; what came so serves that date of that frame alone.",
+    )
     archive_sessions: CommaList = Field(
         (),
         description="Downloads at once from an archive, over all machines: NAME N, comma separated (local 8, cdse 4); "
@@ -193,6 +198,15 @@ class DownloadSettings(StageSettings):
     def is_far(self) -> bool:
         """True where products may come over HTTP."""
         return any(name != ARCHIVES[0] for name in self.archives)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The archives in the order in which a download turns to them: bursts alone come from asf before whole products."""
+        if not self.bursts_only or "asf" not in self.archives:
+            return self.archives
+        place = self.archives.index("asf")
+        before = tuple(name for name in self.archives[:place] if name == ARCHIVES[0])
+        return (*before, "asf", *(name for name in self.archives if name != "asf" and name not in before))
 
     @property
     def shares(self) -> dict[str, float]:

@@ -53,18 +53,26 @@ def put_on_disk(session: Session, scenes: Sequence[Scene]) -> None:
         session.execute(update(File).where(File.id == scene.id).values(**values))
 
 
-def read_arrived(db: Store, scenes: Sequence[Scene]) -> Arrived:
-    """Open fetched products that the database knows from an archive alone. Not within a transaction."""
+def read_arrived(db: Store, scenes: Sequence[Scene], partial: Sequence[Scene] = ()) -> Arrived:
+    """Open fetched products that the database knows from an archive alone. Not within a transaction.
+
+    `partial`: those of which only bursts came.
+    """
     found = Arrived()
-    places: Mapping[str, Path] = {s.id: s.path for s in scenes if s.path is not None and s.path.exists()}
+    places: Mapping[str, Path] = {s.id: s.path for s in (*scenes, *partial) if s.path is not None and s.path.exists()}
     if not places:
         return found
     with db.read_scope() as session:
         known = set(session.scalars(select(FileOrbit.file_id).where(FileOrbit.file_id.in_(list(places)))))
         new = sorted(set(session.scalars(select(File.id).where(File.id.in_(list(places))))) - known)
+    parts = {scene.id for scene in partial}
     for scene_id in new:
         try:
-            found.products.append(read_product(places[scene_id]))
+            product = read_product(places[scene_id])
+            # Bursts of some swaths say nothing of the others.
+            if product.id in parts and any(name.startswith("annotation/") for name in product.missing_files):
+                continue
+            found.products.append(product)
         except DataError as error:
             found.problems[scene_id] = str(error)
     return found
@@ -74,11 +82,12 @@ def enter_arrived(session: Session, found: Arrived) -> list[str]:
     """Put what the products say in the place of what their footprints told; returns warnings."""
     warnings: list[str] = []
     for product in found.products:
-        if session.get(File, product.id) is None:
+        file = session.get(File, product.id)
+        if file is None:
             continue
         note_frames(session, [product.id])
         session.execute(delete(files2bursts).where(files2bursts.c.file_id == product.id))
-        warnings += enter(session, product, state=ON_DISK)
+        warnings += enter(session, product, state=file.state)
         shown = select(files2bursts.c.burst_id).where(files2bursts.c.file_id == product.id)
         showing = select(frames2bursts.c.frame_id).where(frames2bursts.c.burst_id.in_(shown))
         link = frames2files.c

@@ -34,6 +34,7 @@ from satdaemon.db.preview import preview_frame
 from satdaemon.db.procdates import DatesReport, update_dates
 from satdaemon.db.store import Store
 from satdaemon.db.within import at_once
+from satdaemon.domain import BURSTS_ONLY
 from satdaemon.domain import Burst as BurstValue
 from satdaemon.errors import NeedsConfirmation, RequestError
 from satdaemon.planning.bursts import match_bursts
@@ -86,6 +87,8 @@ def plan_edit(db: Store, frame_id: str, *, add: Sequence[str] = (), drop: Sequen
         if not new and not gone:
             raise RequestError(f"frame {frame_id}: expected bursts to add or to drop, got none that changes it")
         redo = redo_from(session, frame_id, Stage.SLC)
+        if new:
+            redo = (*_partial_downloads(session, frame_id), *redo)
         present = session.scalar(select(Master.date).where(Master.frame_id == frame_id))
     added = tuple(row.id for row in new)
     before, after = preview_frame(db, frame_id), preview_frame(db, frame_id, add=added, drop=gone)
@@ -102,7 +105,8 @@ def edit_bursts(
 ) -> tuple[EditPlan, DatesReport]:
     """Add bursts to a frame and drop others. All that was made of its bursts, from slc on, is made again.
 
-    Downloads stay; points stay shown until the new ones are there. Raises NeedsConfirmation, whose `effects` is
+    Downloads stay, but for those that hold only bursts, and lack new ones (`db.partial`: the next plan begins with them). Points
+    stay shown until the new ones are there. Raises NeedsConfirmation, whose `effects` is
     the plan, where products would be made again and `confirm` is not given; RequestError where a job of the
     frame runs.
     """
@@ -127,6 +131,15 @@ def redo_from(session: Session, frame_id: str, first: Stage, *, left_behind: boo
     found = session.execute(select(*columns).where(*where).group_by(Product.stage)).all()
     redo = [Redo(Stage(stage), int(count), int(size), float(cpu)) for stage, count, size, cpu in found]
     return tuple(sorted(redo, key=lambda r: list(Stage).index(r.stage)))
+
+
+def _partial_downloads(session: Session, frame_id: str) -> tuple[Redo, ...]:
+    """Downloads that hold only the bursts of the frame as it was."""
+    holds = Product.inputs[BURSTS_ONLY].as_string().is_not(None)
+    columns = (func.count(), func.sum(Product.bytes), func.sum(func.coalesce(Product.cpu_s, 0.0)))
+    where = (Product.frame_id == frame_id, Product.stage == Stage.DOWNLOAD.value, holds)
+    count, size, cpu_s = session.execute(select(*columns).where(*where)).one()
+    return (Redo(Stage.DOWNLOAD, int(count), int(size), float(cpu_s)),) if count else ()
 
 
 def _of_frame(session: Session, frame_id: str, wanted: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -150,7 +150,11 @@ def asked_sql(settings: Settings, only_frames: str) -> tuple[str, str]:
     bursts = "coalesce(z.bursts, 0)"
     space = f"coalesce(l.space_gb, {space_gb} * {bursts})"
     if settings.download.is_far:
-        space = f"CASE o.stage WHEN '{Stage.DOWNLOAD}' THEN coalesce({_FAR_GB}, {space}) ELSE {space} END"
+        of_zips = f"coalesce({_FAR_GB}, {space})"
+        if settings.download.bursts_only and "asf" in settings.download.archives:
+            few = f"{space_gb} * {bursts}"  # what was learned of whole products says nothing
+            of_zips = f"CASE WHEN {_FAR_GB} < {few} THEN {_FAR_GB} ELSE {few} END"
+        space = f"CASE o.stage WHEN '{Stage.DOWNLOAD}' THEN {of_zips} ELSE {space} END"
     columns = f"{cpu}, {memory}, {disk}, {space}, l.wall_s, {_class_of(bursts)}"
     joins = (
         " LEFT JOIN (SELECT b.frame_id, count(*) AS bursts FROM frames2bursts b WHERE 1 = 1"

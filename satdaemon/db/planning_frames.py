@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from satdaemon.db import network, prepared, retention, space, staleness
+from satdaemon.db import network, partial, prepared, retention, space, staleness
 from satdaemon.db.arrays import among, array
 from satdaemon.db.changes import Changes
 from satdaemon.db.queueing import Queued, Queueing, lost_sql
@@ -47,6 +47,7 @@ class Frames:
 
     def __init__(self, db: Store, processors: staleness.Processors | None) -> None:
         self.db = db
+        self._polarisation = db.settings.parameters.polarisation
         self._looking = staleness.Looking(db, processors)
 
     def plan(self, frames: Sequence[str], seen: Changes, size: int = BATCH) -> Queued:
@@ -66,6 +67,8 @@ class Frames:
         removed = f"EXISTS (SELECT 1 FROM products p WHERE p.removed_utc IS NOT NULL AND {mine})"
         if self.db.settings.download.is_far:
             removed += f" OR {retention.any_removed(among(postgresql, 'l.frame_id', 'frames'))}"
+            other = partial.is_other(postgresql, "p").replace(":polarisation", f"'{self._polarisation}'")
+            removed += f" OR EXISTS (SELECT 1 FROM products p WHERE {mine} AND {other})"
         asked = {
             "lost": lost_sql(postgresql),
             "removed": removed,
@@ -110,6 +113,7 @@ class Frames:
         if ahead.is_any_removed:
             space.bring_back(session, frames)
             retention.bring_back(session, frames)
+            partial.bring_back(session, frames, self._polarisation)
         return Queueing(
             self.db, session, frames, seen.ids(frames), is_any_lost=ahead.is_any_lost,
             with_masters=ahead.is_any_master_open or ahead.is_any_lost or ahead.is_any_removed,

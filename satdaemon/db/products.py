@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from satdaemon.db.models import Product, RunningJob, StaleProduct
 from satdaemon.db.staleness.conditions import digest
-from satdaemon.domain import Job, StageResult, Usage
+from satdaemon.domain import BURSTS_ONLY, Job, StageResult, Usage
 from satdaemon.status import Stage
 
 CHUNK = 1 << 20
@@ -64,19 +64,35 @@ def made_from(stage: Stage, given: Mapping[str, Any] | None, result: StageResult
         "processor_version": result.processor_version,
     }
     if stage is Stage.DOWNLOAD:
-        if result.scenes:
-            found["scenes"] = sorted([scene.id, scene.checksum] for scene in result.scenes)
+        # Of a scene of which only bursts came, what the archive says of the whole stays: it is made from the same.
+        partial = {scene.id for scene in result.partial}
+        scenes = [[id_, checksum] for id_, checksum in found.get("scenes", ()) if id_ in partial]
+        if scenes := scenes + [[scene.id, scene.checksum] for scene in result.scenes]:
+            found["scenes"] = sorted(scenes)
         found["orbit"] = sorted(Path(p).name for p in orbit_of(product).get("paths", []))
     return found
 
 
 def orbit_of(product: Path) -> dict[str, Any]:
     """The orbit that a download chose, from its download.json: {"paths", "type"}; empty where there is none."""
+    return _of_download(product, "orbit")
+
+
+def bursts_of(product: Path) -> dict[str, Any]:
+    """{BURSTS_ONLY: what it holds} of a download that holds only bursts of some scenes, from its download.json; else empty.
+
+    Recorded with a product beside what its fingerprint is made of: the pixels are those of the whole.
+    """
+    found = _of_download(product, BURSTS_ONLY)
+    return {BURSTS_ONLY: found} if found else {}
+
+
+def _of_download(product: Path, name: str) -> dict[str, Any]:
     path = product / "download.json"
     if not path.is_file():
         return {}
-    orbit: dict[str, Any] = json.loads(path.read_text()).get("orbit") or {}
-    return orbit
+    found: dict[str, Any] = json.loads(path.read_text()).get(name) or {}
+    return found
 
 
 def record(
@@ -103,7 +119,7 @@ def record(
         processor=result.processor,
         processor_version=result.processor_version,
         fingerprint=fingerprint(inputs),
-        inputs=inputs,
+        inputs=inputs | (bursts_of(product) if stage is Stage.DOWNLOAD else {}),
         newest_input=job.newest_input,
         orbit=orbit or None,
         restituted="RESORB" in orbit,

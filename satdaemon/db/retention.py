@@ -24,16 +24,16 @@ from satdaemon.db.arrays import among, array
 from satdaemon.db.events import record
 from satdaemon.db.models import File, PendingJob
 from satdaemon.db.models.catalogue import ON_DISK, REMOTE
+from satdaemon.db.partial import BEGIN_WITH_DOWNLOAD, KINDS, holds
 from satdaemon.db.store import Store
 from satdaemon.status import STAGES_OF, RowKind, Stage
 
 LOW_SHARE = 0.1
 """A data disk with less of it free is low: `keep = space` then lets zips go, the one first that was needed least recently."""
 _ASIDE = f".removed{PART_SUFFIX}"
-_KINDS = (RowKind.MASTER, RowKind.IFG)
 _GONE = (
     "EXISTS (SELECT 1 FROM frames2files l JOIN files z ON z.id = l.file_id WHERE l.frame_id = x.frame_id AND l.date = x.date"
-    f" AND coalesce(l.valid, 1) = 1 AND z.state = '{REMOTE}' AND z.fetched_utc IS NOT NULL)"
+    f" AND coalesce(l.valid, 1) = 1 AND z.state = '{REMOTE}' AND z.fetched_utc IS NOT NULL AND NOT %s)"
 )
 
 
@@ -105,13 +105,10 @@ def put_back(db: Store) -> int:
 def bring_back(session: Session, frame_ids: Sequence[str]) -> int:
     """Rows whose slc is next, and whose zips were removed, begin with their download; how many. Part of every plan of theirs."""
     moved, postgresql = 0, session.get_bind().dialect.name == "postgresql"
-    for kind in _KINDS:
-        for values, where in (
-            ("proc_stage = 1", "x.proc_status = 0 AND x.proc_stage = 2"),
-            ("stale_from = 1", "x.proc_status = 6 AND coalesce(x.stale_from, x.proc_stage) = 2"),
-            ("proc_status = 6, stale_from = 1", "x.proc_status IN (2, 3) AND x.proc_stage = 1"),
-        ):
-            chosen = f"SELECT x.id FROM {kind.value} x WHERE {where} AND {among(postgresql, 'x.frame_id', 'frames')} AND {_GONE}"
+    gone = _GONE % holds(postgresql, "x", "z.id")
+    for kind in KINDS:
+        for values, where in BEGIN_WITH_DOWNLOAD:
+            chosen = f"SELECT x.id FROM {kind.value} x WHERE {where} AND {among(postgresql, 'x.frame_id', 'frames')} AND {gone}"
             sql = f"UPDATE {kind.value} SET {values} WHERE id IN ({chosen})"
             result = session.execute(text(sql), {"frames": array(postgresql, frame_ids)})
             moved += int(result.rowcount)  # type: ignore[attr-defined]
@@ -128,7 +125,7 @@ def _removable(db: Store, session: Session, file_ids: Sequence[str] | None = Non
     policy = db.settings.download.keep
     if policy == "always":
         return []
-    needed = " OR ".join(f"({_needs(kind, policy == 'until_ingested')})" for kind in _KINDS)
+    needed = " OR ".join(f"({_needs(kind, policy == 'until_ingested')})" for kind in KINDS)
     cut = (
         "SELECT max(p.created_utc) FROM frames2files l JOIN products p ON p.frame_id = l.frame_id"
         f" AND p.stage = '{Stage.SLC}' AND p.key = replace(CAST(l.date AS TEXT), '-', '') WHERE l.file_id = f.id"
@@ -153,6 +150,14 @@ def _removable(db: Store, session: Session, file_ids: Sequence[str] | None = Non
 
 def _needs(kind: RowKind, until_ingested: bool) -> str:
     """SQL: a row of that kind, of any frame that shares the file, needs it."""
+    return (
+        f"EXISTS (SELECT 1 FROM frames2files l JOIN {kind.value} x ON x.frame_id = l.frame_id AND x.date = l.date"
+        f" WHERE l.file_id = f.id AND coalesce(l.valid, 1) = 1 AND NOT ({lets_go(kind, until_ingested)}))"
+    )
+
+
+def lets_go(kind: RowKind, until_ingested: bool) -> str:
+    """SQL: the row `x` of that kind does not need what it was cut from any more."""
     slc, last = STAGES_OF[kind].index(Stage.SLC) + 1, len(STAGES_OF[kind])
     passed = (
         f"((x.proc_stage > {slc} OR (x.proc_stage = {slc} AND x.proc_status IN (2, 3)))"
@@ -171,10 +176,7 @@ def _needs(kind: RowKind, until_ingested: bool) -> str:
         f"EXISTS (SELECT 1 FROM job_keys k WHERE k.kind = '{kind.value}' AND k.row_id = x.id"
         f" AND k.stage IN ('{Stage.DOWNLOAD}', '{Stage.SLC}'))"
     )
-    return (
-        f"EXISTS (SELECT 1 FROM frames2files l JOIN {kind.value} x ON x.frame_id = l.frame_id AND x.date = l.date"
-        f" WHERE l.file_id = f.id AND coalesce(l.valid, 1) = 1 AND ({live} OR NOT (x.proc_status = 5 OR ({passed}))))"
-    )
+    return f"NOT {live} AND (x.proc_status = 5 OR ({passed}))"
 
 
 def _remove(db: Store, one: Zip, who: str) -> bool:
@@ -196,7 +198,7 @@ def _take_away(db: Store, one: Zip, aside: Path, who: str, session: Session) -> 
         aside.rename(one.path)
     if db.on_postgresql:
         session.execute(text("SELECT id FROM files WHERE id = :id FOR UPDATE"), {"id": one.file_id})
-        for kind in _KINDS:
+        for kind in KINDS:
             rows = f"SELECT x.id FROM {kind.value} x JOIN frames2files l ON l.frame_id = x.frame_id AND l.date = x.date"
             session.execute(text(f"{rows} WHERE l.file_id = :id ORDER BY x.id FOR UPDATE OF x"), {"id": one.file_id})
     else:

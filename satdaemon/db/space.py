@@ -3,7 +3,8 @@
 A date's cut-outs (slc) are read by its satsar alone, a pair's coherence by its unwrap alone. Once that stands they are
 of use only when it is made again, and then they are made again themselves, from zips and products that stand. All else
 stays: every later date reads satsar, siblings and unwraps; series and points are what people see; zips and orbits are
-not ours to remove. The record of a removed product stays, so that what changed is still noticed (docs/decisions/0022).
+not ours to remove. Downloads that hold only the frame's bursts go as fetched zips do, by `[DOWNLOAD] keep`. The record of a
+removed product stays, so that what changed is still noticed (docs/decisions/0022).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Any
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from satdaemon.db import partial
 from satdaemon.db.arrays import among, array
 from satdaemon.db.clock import now_utc
 from satdaemon.db.events import record
 from satdaemon.db.models import Product, RunningJob
+from satdaemon.db.retention import lets_go
 from satdaemon.db.store import Store
 from satdaemon.domain import product_path
 from satdaemon.status import STAGES_OF, RowKind, Stage
@@ -31,6 +34,8 @@ READ_ONCE: tuple[tuple[RowKind, Stage, Stage], ...] = (
     (RowKind.RSAR_IFG, Stage.COHERENCE, Stage.UNWRAP),
 )
 """Of each kind of row: the stage whose product is read once, and the stage that reads it."""
+PARTIAL = tuple((kind, Stage.DOWNLOAD, Stage.SLC) for kind in partial.KINDS)
+"""The same of downloads that hold only bursts; others hold nothing."""
 BATCH = 200
 _Only = tuple[str, Sequence[Any]] | None
 """A column, and the values that it may have."""
@@ -92,7 +97,8 @@ def remove(db: Store, chosen: Sequence[Removable], *, who: str) -> list[Removabl
 def finish(db: Store) -> int:
     """Remove files of products that are marked as removed; how many products had any."""
     with db.read_scope() as session:
-        marked = [one for kind, given, _ in READ_ONCE for one in _of_rows(session, kind, given, "p.removed_utc IS NOT NULL")]
+        where, all_ = "p.removed_utc IS NOT NULL", (*READ_ONCE, *PARTIAL)
+        marked = [one for kind, given, _ in all_ for one in _of_rows(session, kind, given, where)]
     return _take_all_away(db, marked)
 
 
@@ -102,7 +108,7 @@ def bring_back(session: Session, frame_ids: Sequence[str]) -> int:
     Part of every plan that has such frames: after what is stale was marked, before anything is queued.
     """
     moved, postgresql = 0, session.get_bind().dialect.name == "postgresql"
-    for kind, given, _ in READ_ONCE:
+    for kind, given, _ in (*READ_ONCE, *PARTIAL):
         number, table = STAGES_OF[kind].index(given) + 1, kind.value
         gone = f"EXISTS (SELECT 1 FROM products p WHERE {_same(kind, given, 'x')} AND p.removed_utc IS NOT NULL)"
         ours = f"{among(postgresql, 'x.frame_id', 'frames')} AND {gone}"
@@ -120,11 +126,15 @@ def bring_back(session: Session, frame_ids: Sequence[str]) -> int:
 def _removable(db: Store, session: Session, only: _Only) -> list[Removable]:
     found: list[Removable] = []
     for kind, given, reader in READ_ONCE:
-        found += _of_rows(session, kind, given, _free(kind, given, reader), only)
+        found += _of_rows(session, kind, given, _free(kind, given, reader, db.on_postgresql), only)
+    keep = db.settings.download.keep
+    for kind, given, _ in PARTIAL if keep != "always" else ():
+        where = f"p.removed_utc IS NULL AND {partial.holding(db.on_postgresql, 'p')} IS NOT NULL"
+        found += _of_rows(session, kind, given, f"{where} AND {lets_go(kind, keep == 'until_ingested')}", only)
     return [one for one in found if _is_ours(db, one)]
 
 
-def _free(kind: RowKind, given: Stage, reader: Stage) -> str:
+def _free(kind: RowKind, given: Stage, reader: Stage, postgresql: bool) -> str:
     """SQL: nothing will read the product of `given` again, as things are, and it can be made again."""
     number = STAGES_OF[kind].index(reader) + 1
     again = "coalesce(x.stale_from, x.proc_stage)"
@@ -140,8 +150,8 @@ def _free(kind: RowKind, given: Stage, reader: Stage) -> str:
     where = f"p.removed_utc IS NULL AND {settled} AND {made} AND NOT {live}"
     if given is Stage.SLC:  # it is cut out of zips: they have to be there
         zips = "SELECT 1 FROM frames2files l JOIN files z ON z.id = l.file_id WHERE l.frame_id = x.frame_id AND l.date = x.date"
-        valid = "(l.valid = 1 OR l.valid IS NULL)"
-        where += f" AND EXISTS ({zips} AND {valid}) AND NOT EXISTS ({zips} AND {valid} AND z.state <> 'on_disk')"
+        valid, away = "(l.valid = 1 OR l.valid IS NULL)", f"z.state <> 'on_disk' AND NOT {partial.holds(postgresql, 'x', 'z.id')}"
+        where += f" AND EXISTS ({zips} AND {valid}) AND NOT EXISTS ({zips} AND {valid} AND {away})"
     return where
 
 

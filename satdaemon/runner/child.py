@@ -45,6 +45,7 @@ def run(input_path: Path) -> int:
         result.scenes,
         result.processor,
         result.processor_version,
+        result.partial,
     )
     _write(result_path, {"ok": True, "result": merged.to_json()})
     return 0

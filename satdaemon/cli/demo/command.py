@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from satdaemon.cli.application import app, make_console
-from satdaemon.errors import ProcessingError
+from satdaemon.errors import ProcessingError, RequestError
 
 if TYPE_CHECKING:
     from satdaemon.cli.demo.place import Place
@@ -28,6 +28,9 @@ def demo(
         Literal["asf", "cdse"] | None,
         typer.Option(help="Fetch the products over HTTP from a stand-in for this archive, with faults; default: a directory."),
     ] = None,
+    bursts_only: Annotated[
+        bool, typer.Option("--bursts-only", help="With --archive asf: fetch only the frame's bursts, not whole products.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave Prefect and its UI running at the end, until Ctrl-C.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over: remove what an earlier demo left.")] = False,
 ) -> None:
@@ -38,19 +41,22 @@ def demo(
     from satdaemon.cli.demo.archive import served
     from satdaemon.cli.demo.place import configure, prepare
 
+    if bursts_only and archive != "asf":
+        raise RequestError("--bursts-only: expected --archive asf with it, the only archive that cuts bursts out")
     started = time.monotonic()
     console = make_console()
     options = {"dates": dates, "seed": seed, "database": database, **({} if archive is None else {"archive": archive})}
+    options |= {"bursts_only": True} if bursts_only else {}
     place = prepare(out, options=options, fresh=fresh)
     if not place.summary.exists():
         make_archive(place, dates=dates, seed=seed)
-        settings = configure(place, database=database, archive=archive)
+        settings = configure(place, database=database, archive=archive, bursts_only=bursts_only)
         with served(place, settings, archive, seed, console):
             make_frame(place, settings, console)
             _process(place, settings, console)
         _need_points(place, settings, console)
         compare(place, settings, wall_s=time.monotonic() - started)
-    settings = configure(place, database=database, archive=archive)
+    settings = configure(place, database=database, archive=archive, bursts_only=bursts_only)
     _tell(place, settings, console)
     if keep:
         from satdaemon.cli.demo.services import stay_up

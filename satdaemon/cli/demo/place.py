@@ -62,13 +62,14 @@ def prepare(root: Path, *, options: dict[str, Any], fresh: bool) -> Place:
     return place
 
 
-def configure(place: Place, *, database: str | None, archive: str | None = None) -> Settings:
+def configure(place: Place, *, database: str | None, archive: str | None = None, bursts_only: bool = False) -> Settings:
     """Write the demo's satdaemon.cfg (once), with free ports, and read it."""
     if not place.config.exists():
         prefect_port, dask_port, *ports = _free_ports(4)
         text = _TEMPLATE.format(
             database=database or f"sqlite:///{place.root / 'satdaemon.sqlite'}", prefect_port=prefect_port, dask_port=dask_port,
-            download=_LOCAL if archive is None else _FAR.format(archive=archive), archives=_far_section(archive, ports),
+            download=_LOCAL if archive is None else _FAR.format(archive=archive) + bursts_only * "\nbursts_only = yes",
+            archives=_far_section(archive, ports),
         )  # fmt: skip
         place.config.write_text(text)
     return load(place.config)
@@ -90,7 +91,7 @@ def _far_section(archive: str | None, ports: list[int]) -> str:
     if archive is None:
         return ""
     base, hosts = f"http://127.0.0.1:{ports[0]}", ", ".join(f"127.0.0.1:{port}" for port in ports)
-    keys = {"asf": ("search", "login"), "cdse": ("catalogue", "download", "login")}[archive]
+    keys = {"asf": ("search", "login", "bursts"), "cdse": ("catalogue", "download", "login")}[archive]
     # ASF's zips are where its token must not be shown.
     own = hosts if archive == "cdse" else hosts.partition(",")[0]
     return _SECTION.format(keys="\n".join([*(f"{archive}_{key} = {base}" for key in keys), f"{archive}_hosts = {own}"]))

@@ -217,7 +217,7 @@ def _listed(about: Mapping[str, Any]) -> Mapping[str, Any]:
 def _zips(path: Path) -> None:
     """A download's product is its zips: they have to be there."""
     for scene in read_json(path / "download.json").get("scenes", ()):
-        place = Path(scene["path"]) if scene.get("path") else None
+        place = path / scene["path"] if scene.get("path") else None
         if place is not None and not place.parent.is_dir():
             raise FileNotFoundError(f"{place.parent}: the directory of its zip is not there; is its disk mounted?")
         if place is None or not place.exists():

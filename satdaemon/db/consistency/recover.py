@@ -54,12 +54,13 @@ def recovered(
     for (stage, key), verdict in sorted(news, key=lambda n: (n[1].made_utc or _LONG_AGO, order.index(n[0][0]), n[0][1])):
         given = {role: prints.get((s, k)) for role, s, k in _roles(verdict.about, by_place)}
         inputs = _made_from(stage, verdict, given)
+        held = products.bursts_of(verdict.path) if stage is Stage.DOWNLOAD else {}
         said = verdict.about.get("processor", {})
         columns: dict[str, Any] = {
             "frame_id": frame_id, "stage": stage.value, "key": key, "kind": kinds[stage, key].value, "path": str(verdict.path),
             "files": verdict.files, "bytes": verdict.bytes, "checksum": verdict.checksum,
             "processor": str(said.get("name", "")), "processor_version": str(said.get("version", "")),
-            "fingerprint": products.fingerprint(inputs), "inputs": inputs, "newest_input": 0,
+            "fingerprint": products.fingerprint(inputs), "inputs": inputs | held, "newest_input": 0,
             "metrics": dict(verdict.about.get("metrics", {})), "warnings": [], "job_id": 0, "attempt": 0,
             "quicklooks": _quicklooks(verdict.about),
         }  # fmt: skip

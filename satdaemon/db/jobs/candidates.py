@@ -149,7 +149,7 @@ def _preferred(db: Store, session: Session, job_ids: list[int]) -> dict[int, str
         " AND f.state <> :there AND f.url IS NOT NULL AND coalesce(l.valid, 1) = 1 ORDER BY p.job_id, f.id"
     )
     hosts = db.settings.archives.hosts
-    ranks = {name: rank for rank, name in enumerate(db.settings.download.archives)}
+    ranks = {name: rank for rank, name in enumerate(db.settings.download.order)}
     by_file: dict[tuple[int, str], str] = {}
     for job_id, file_id, url, archive in session.execute(text(sql), {"jobs": array(db.on_postgresql, job_ids), "there": ON_DISK}):
         best = by_file.get((job_id, file_id))

@@ -56,10 +56,10 @@ def finish(
     stands = out_dir if out_dir is not None else product if publish is None else None
     measured = products.measure(stands) if stands is not None and product is not None else None
     arrived = None
-    if result.scenes:  # of a download: it alone reads products
+    if result.scenes or result.partial:  # of a download: it alone reads products
         from satdaemon.db import arrived as arrivals
 
-        arrived = arrivals.read_arrived(db, result.scenes)
+        arrived = arrivals.read_arrived(db, result.scenes, result.partial)
     published: list[bool] = []
 
     def work(session: Session) -> bool:

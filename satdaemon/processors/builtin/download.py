@@ -1,26 +1,27 @@
 """download: the product zips of one date, brought to the data directory and verified, and its orbit chosen.
 
-Writes `download.json`: `scenes` (id, path, size, checksum) and `orbit` (paths, type).
+Writes `download.json`: `scenes` (id, path, size, checksum) and `orbit` (paths, type). A scene of which only the frame's bursts
+were fetched stands beside it; its path is relative.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from satdaemon.archive import OrbitChoice, orbit_fetch
 from satdaemon.archive.orbit_offers import archives_of
 from satdaemon.config import ArchiveSettings
-from satdaemon.domain import Scene, StageInput, StageResult
+from satdaemon.domain import BURSTS_ONLY, Scene, StageInput, StageResult
 from satdaemon.errors import DataError
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
-from satdaemon.processors.builtin.fetch import SITES, fetch_all, place_of
+from satdaemon.processors.builtin.fetch import SITES, Fetched, fetch_all, place_of
 from satdaemon.processors.registry import VERSION
 from satdaemon.status import Stage
 
 FILE_NAME = "download.json"
+_PARTIAL = "The frame's bursts of this product and its whole annotation; bursts.json in it says which bursts are there"
 
 
 class DownloadProcessor:
@@ -50,24 +51,32 @@ class DownloadProcessor:
         _places(job)
         # First what costs nothing: a date without an orbit need not be fetched yet.
         orbit = _orbit(job, report)
-        scenes, tried = fetch_all(job, report)
-        _write(job.out_dir / FILE_NAME, scenes, orbit)
+        fetched = fetch_all(job, report)
+        scenes = fetched.scenes
+        _write(job, fetched, orbit)
         metrics: dict[str, float | int | str] = {
             "scenes": len(scenes),
             "gigabytes": round(sum(s.size or 0 for s in scenes) / 1e9, 6),
             "orbit_type": orbit.kind,
-            "tried_again": tried,
+            "tried_again": fetched.warned,
         }
-        described = {FILE_NAME: {"description": "Verified product zips of the date and its orbit files", "unit": "bytes (size)"}}
+        partial = tuple(scene for scene in scenes if scene.id in fetched.partial)
+        if partial:
+            metrics["bursts"] = fetched.bursts
+        described: dict[str, dict[str, Any]] = {
+            FILE_NAME: {"description": "Verified product zips of the date and its orbit files", "unit": "bytes (size)"}
+        }
+        described |= {f"{s.id}.zip": {"description": _PARTIAL, "unit": "digital number", "bytes": s.size} for s in partial}
         notes = {"orbit_type": orbit.kind}
         write_metadata(job, processor=self.name, version=self.version, files=described, metrics=metrics, extra=notes)
         return StageResult(
-            files=(FILE_NAME, METADATA_NAME),
+            files=(*described, METADATA_NAME),
             metrics=metrics,
             warnings=orbit.notes,
-            scenes=scenes,
+            scenes=tuple(scene for scene in scenes if scene.id not in fetched.partial),
             processor=self.name,
             processor_version=self.version,
+            partial=partial,
         )
 
 
@@ -97,9 +106,19 @@ def _orbit(job: StageInput, report: Report) -> OrbitChoice:
     return replace(choice, notes=warnings)
 
 
-def _write(path: Path, scenes: tuple[Scene, ...], orbit: OrbitChoice) -> None:
+def _write(job: StageInput, fetched: Fetched, orbit: OrbitChoice) -> None:
     document: dict[str, Any] = {
-        "scenes": [{"id": s.id, "path": str(s.path), "size": s.size, "checksum": s.checksum} for s in scenes],
+        "scenes": [_listed(scene, scene.id in fetched.partial) for scene in fetched.scenes],
         "orbit": {"paths": [str(p) for p in orbit.paths], "type": orbit.kind},
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    if fetched.partial:
+        bursts = [burst.id for burst in job.frame.bursts]
+        document[BURSTS_ONLY] = {"scenes": sorted(fetched.partial), "bursts": bursts, "polarisation": job.polarisation}
+    (job.out_dir / FILE_NAME).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _listed(scene: Scene, is_partial: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": scene.id, "path": str(scene.path), "size": scene.size, "checksum": scene.checksum}
+    if is_partial:
+        found["path"] = f"{scene.id}.zip"
+    return found

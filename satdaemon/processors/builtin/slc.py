@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from satdaemon.domain import StageInput, StageResult
+from satdaemon.domain import StageInput, StageResult, some_of
 from satdaemon.errors import CorruptProduct, DataError, NotUsable
 from satdaemon.insar.acquisition import FILE_NAME, Acquisition, burst_file
-from satdaemon.insar.annotation import SafeBurst, read_bursts
+from satdaemon.insar.annotation import SafeBurst
 from satdaemon.insar.container import Container, open_container
 from satdaemon.insar.geometry import fit_track
 from satdaemon.insar.orbit import OrbitArc, annotated_arc, orbit_arc, read_orbit_file
+from satdaemon.insar.partial import held_bursts, measurement_name
 from satdaemon.insar.rasters import copy_window, create_radar, gdal_session, open_radar
 from satdaemon.insar.safe import SafeProduct, annotation_names, parse_xml, read_container
 from satdaemon.insar.swath import BurstMeta, burst_metas, state_vectors
-from satdaemon.planning.bursts import match_bursts
 from satdaemon.planning.coverage import coverage
 from satdaemon.processors.base import METADATA_NAME, Report, write_metadata
+from satdaemon.processors.builtin.own_bursts import own_bursts
 from satdaemon.processors.registry import VERSION
 from satdaemon.status import RowKind, Stage
 
@@ -48,6 +49,8 @@ class _Copy:
     measurement: str
     """Member name in the product."""
     annotated: OrbitArc
+    is_held: bool = True
+    """False where the product is one of some bursts, and this one is not there."""
 
 
 class SlcProcessor:
@@ -67,7 +70,7 @@ class SlcProcessor:
             A zip or orbit file is damaged or does not fit.
         """
         paths, orbits = _read_download(job.inputs["download"])
-        found = [copy for path in paths for copy in _copies(job, path)]
+        found = _held(job, [copy for path in paths for copy in _copies(job, path)])
         chosen = {b.id: best for b in job.frame.bursts if (best := _best(b.id, found)) is not None}
         missing, warnings = _check_coverage(job, set(chosen), found, report)
         arc = _apply_orbit(orbits, list(chosen.values()))
@@ -104,22 +107,41 @@ def _copies(job: StageInput, path: Path) -> list[_Copy]:
         return copies
 
 
+def _held(job: StageInput, found: Sequence[_Copy]) -> list[_Copy]:
+    """The copies whose pixels are there. DataError where the date has a burst, and the download did not fetch it."""
+    held = [copy for copy in found if copy.is_held]
+    lacking = sorted({copy.frame_id for copy in found} - {copy.frame_id for copy in held})
+    if lacking:
+        raise DataError(
+            f"{job.inputs['download']}: expected burst {some_of(lacking)} of the frame in the download, got one of other bursts "
+            "alone ([DOWNLOAD] bursts_only); run the download again"
+        )
+    return held
+
+
 def _swath_copies(job: StageInput, container: Container, product: SafeProduct, name: str) -> list[_Copy]:
     root = parse_xml(container, name)
     try:
-        bursts = read_bursts(root, (product.track, product.stop_track), product.orbit_direction)
+        bursts, own = own_bursts(job.frame, product, root)
         if not bursts:
             return []
         metas = burst_metas(root, bursts, product.id)
         annotated = annotated_arc(state_vectors(root), product.start_utc)
     except (ValueError, KeyError, IndexError) as error:
         raise CorruptProduct(f"{container.path}: {name}: {error}") from error
-    by_id = {b.id: (b, m) for b, m in zip(bursts, metas, strict=True)}
-    matches = match_bursts(job.frame.bursts, (b.to_domain() for b in bursts))
-    measurement = name.replace("annotation/", "measurement/").removesuffix(".xml") + ".tiff"
+    of = {burst.id: meta for burst, meta in zip(bursts, metas, strict=True)}
+    held = held_bursts(container)
     return [
-        _Copy(frame_id, product, by_id[own][0], by_id[own][1].named(frame_id), measurement, annotated)
-        for frame_id, own in matches.items()
+        _Copy(
+            frame_id,
+            product,
+            burst,
+            of[burst.id].named(frame_id),
+            measurement_name(name),
+            annotated,
+            held is None or burst.index in held.get((burst.swath, job.polarisation), ()),
+        )
+        for frame_id, burst in own.items()
     ]
 
 

@@ -3,6 +3,9 @@
 As at the Alaska Satellite Facility, the address of a product wants a bearer token (or the cookie of a login), and sends
 whoever has one on to another place, under an address that is signed for an hour. That place refuses a request which
 brings an Authorization header along: it was for the archive alone.
+
+Its burst extractor knows no tokens: it wants the cookie that comes with a product's address. It says 202 when it is asked for
+something first, and `extraction` times in all.
 """
 
 from __future__ import annotations
@@ -10,14 +13,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
+import zipfile
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from satdaemon.simulator.archives import cmr
+from satdaemon.simulator.archives import bursts, cmr
+from satdaemon.simulator.archives.bursts import Cutter
 from satdaemon.simulator.archives.faults import Faults
-from satdaemon.simulator.archives.files import file_answer
+from satdaemon.simulator.archives.files import file_answer, of_path
 from satdaemon.simulator.archives.messages import Answer, Call, as_json, redirect
 from satdaemon.simulator.archives.shelf import Shelf
 from satdaemon.simulator.archives.stand_in import StandIn
@@ -37,6 +43,7 @@ class AsfStandIn(StandIn):
         token_s: float = 3600.0,
         signed_s: float = 3600.0,
         duplicates: bool = False,
+        extraction: int = 1,
         ports: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(shelf, faults, duplicates, ports)
@@ -48,6 +55,9 @@ class AsfStandIn(StandIn):
         """Every token that was given."""
         self._cookies: set[str] = set()
         self.store_base = self._store.base
+        self.extraction = extraction
+        self._cutter = Cutter()
+        self._stack.enter_context(self._cutter)
 
     def issue_token(self) -> str:
         """A token that is good for `token_s`."""
@@ -73,6 +83,8 @@ class AsfStandIn(StandIn):
             return self._login(call)
         if path.startswith("/SLC/") and path.endswith(".zip"):
             return self._product(call, path.rpartition("/")[2].removesuffix(".zip"))
+        if (address := bursts.ADDRESS.match(path)) is not None:
+            return self._burst(call, address)
         return as_json({"errors": ["The requested resource was not found"]}, 404)
 
     def _search(self, call: Call) -> Answer:
@@ -119,31 +131,71 @@ class AsfStandIn(StandIn):
         self.tally.add("download", name)
         if (refused := self._refused(f"download/{name}")) is not None:
             return refused
-        cookies = [part.strip().partition("=") for part in call.headers.get("cookie", "").split(";")]
-        if call.bearer is None and not any(key == "asf-urs" and value in self._cookies for key, _, value in cookies):
-            asked = {"client_id": "stand-in", "response_type": "code", "redirect_uri": f"{self.base}/login", "state": call.path}
-            return redirect(f"{self.base}/oauth/authorize?{urlencode(asked)}")
+        if call.bearer is None and _cookie(call) not in self._cookies:
+            return self._to_login(call)
         if call.bearer is not None and self._tokens.get(call.bearer, 0.0) < time.monotonic():
             return Answer(401, {"WWW-Authenticate": 'Bearer error="invalid_token"'}, b"Unauthorized")
         if self.shelf.find(name) is None:
             return Answer(404, {"Content-Type": "text/html"}, b"<html><body>Not found</body></html>")
+        code = _cookie(call)
+        if code not in self._cookies:
+            self._cookies.add(code := secrets.token_urlsafe(12))
+        return redirect(self._signed(name, f"{quote(name)}.zip"), 303, Set_Cookie=f"asf-urs={code}; Path=/")
+
+    def _burst(self, call: Call, address: re.Match[str]) -> Answer:
+        key = f"{address['scene']}/{address['swath']}/{address['pol']}/{address['index']}.{address['kind']}"
+        self.tally.add("burst", key)
+        if (refused := self._refused(f"burst/{key}")) is not None:
+            return refused
+        if (code := _cookie(call)) not in self._cookies:
+            return self._to_login(call) if code is None else Answer(403, {"Content-Type": "text/html"}, b"<html>Forbidden</html>")
+        item = self.shelf.find(address["scene"])
+        try:
+            cut = None if item is None else self._cutter.cut(item, address)
+        except (OSError, zipfile.BadZipFile):
+            return as_json({"message": "the extraction failed"}, 500)
+        if cut is None:
+            return as_json({"message": "no such burst"}, 404)
+        if self.tally.by_name("burst waits").get(key, 0) < self.extraction:
+            self.tally.add("burst waits", key)
+            return as_json({"message": "the burst is being extracted"}, 202)
+        return redirect(self._signed(key, f"bursts/{key}"), 307)
+
+    def _to_login(self, call: Call) -> Answer:
+        asked = {"client_id": "stand-in", "response_type": "code", "redirect_uri": f"{self.base}/login", "state": call.path}
+        return redirect(f"{self.base}/oauth/authorize?{urlencode(asked)}")
+
+    def _signed(self, name: str, place: str) -> str:
         until = int(time.time() + self.signed_s)
         signed = urlencode({"A-userid": "demo", "Expires": until, "Signature": self._signature(name, until)})
-        return redirect(f"{self.store_base}/s3-stand-in/{quote(name)}.zip?{signed}", 303)
+        return f"{self.store_base}/s3-stand-in/{place}?{signed}"
 
     def _stored(self, call: Call) -> Answer:
-        name = call.path.rpartition("/")[2].removesuffix(".zip")
+        _, is_burst, rest = call.path.partition("/bursts")
+        name = rest.removeprefix("/") if is_burst else call.path.rpartition("/")[2].removesuffix(".zip")
         self.tally.add("data", name)
-        if "authorization" in call.headers:
+        if "authorization" in call.headers or (is_burst and "cookie" in call.headers):
             self.tally.add("leak", name)
             return Answer(400, {"Content-Type": "application/xml"}, b"<Error><Code>InvalidArgument</Code></Error>")
         asked = dict(call.query)
         until = asked.get("Expires", "0")
         good = until.isdigit() and hmac.compare_digest(asked.get("Signature", ""), self._signature(name, int(until)))
-        item = self.shelf.find(name)
+        item = self.shelf.find(name.partition("/")[0])
         if not good or int(until) < time.time() or item is None:
             return Answer(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
-        return file_answer(item, call, self.faults.next(f"data/{name}"))
+        trouble = self.faults.next(f"data/{name}")
+        address = bursts.ADDRESS.match(f"/{name}")
+        cut = None if address is None else self._cutter.cut(item, address)
+        if cut is None:
+            return file_answer(item, call, trouble)
+        kind = {".tiff": "image/tiff", ".xml": "application/xml"}[cut.path.suffix]
+        return of_path(cut.path, kind, cut.md5, call, trouble)
 
     def _signature(self, name: str, until: int) -> str:
         return hmac.new(self._key, f"{name} {until}".encode(), hashlib.sha256).hexdigest()
+
+
+def _cookie(call: Call) -> str | None:
+    """The cookie of a login that a request brings."""
+    parts = [part.strip().partition("=") for part in call.headers.get("cookie", "").split(";")]
+    return next((value for key, _, value in parts if key == "asf-urs"), None)
