@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from satdaemon.domain import Failure, StageInput, StageResult
+from satdaemon.domain import Failure, StageInput
 from satdaemon.errors import OutOfMemory
 from satdaemon.joblog import ENV_CONFIG, JobContext, JobLogger
 from satdaemon.processors.registry import builtin
@@ -38,15 +39,7 @@ def run(input_path: Path) -> int:
         return _fail(result_path, OutOfMemory(f"the processor could not get more memory: {error}".rstrip(": ")))
     except Exception as error:  # noqa: BLE001  (every failure becomes the job's recorded failure)
         return _fail(result_path, error)
-    merged = StageResult(
-        result.files,
-        result.metrics,
-        tuple(dict.fromkeys((*result.warnings, *log.warnings))),
-        result.scenes,
-        result.processor,
-        result.processor_version,
-        result.partial,
-    )
+    merged = replace(result, warnings=tuple(dict.fromkeys((*result.warnings, *log.warnings))))
     _write(result_path, {"ok": True, "result": merged.to_json()})
     return 0
 
