@@ -30,8 +30,8 @@ def look_at_every_page(browser: Browser, settings: Settings, frame_id: str, widt
         "history": "/history",
     }  # fmt: skip
     words = {
-        "frame": "What it has cost", "pair": "Quicklooks", "image": "Quicklooks", "frames": frame_id, "machines": "CPU",
-        "overview": "Machines", "failures": "by cause", "history": "History",
+        "frame": "Mean velocity", "pair": "Unwrapped phase", "image": "Amplitude", "frames": frame_id, "machines": "CPU",
+        "overview": "Machines", "failures": "Failures by cause", "history": "History",
     }  # fmt: skip
     with served(settings) as web:
         watched = Watched(browser, web.url, width)

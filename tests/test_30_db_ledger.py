@@ -11,9 +11,9 @@ from sqlalchemy import text, update
 
 from satdaemon.db import Database, Frame, PendingJob, RsarIfg, jobs, ledger, machines, runs, summary
 from satdaemon.db.clock import now_utc
+from satdaemon.db.frame_overview import overviews
 from satdaemon.db.ledger import Entry
 from satdaemon.db.models import MODEL_OF, stage_id
-from satdaemon.db.stage_progress import stage_progress
 from satdaemon.domain import Failure, Usage
 from satdaemon.errors import DataError, NotUsable, RequestError
 from satdaemon.status import STAGES_OF, LedgerState, ProcStatus, RowKind, Stage
@@ -63,7 +63,8 @@ def check_whole(db: Database) -> list[Entry]:
 def check_progress(db: Database, found: list[Entry]) -> None:
     """What lists of frames show, told without the view, is the same."""
     told = Counter((e.stage, e.state) for e in found)
-    progress = stage_progress(db, [FRAME])[FRAME]
+    (overview,) = overviews(db, [FRAME], counts=False)
+    progress = overview.stages
     assert set(progress) == {e.stage for e in found}
     for stage, one in progress.items():
         assert one.rows == sum(told[stage, state] for state in S)

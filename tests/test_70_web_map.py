@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -28,6 +29,7 @@ from satdaemon.db.tiles import Tile, burst_cells, burst_tile, frame_tile
 from satdaemon.db.tiles.grid import MOST_LAT, to_metres
 from satdaemon.errors import RequestError
 from satdaemon.status import Role
+from satdaemon.web.app import STATIC
 from satdaemon.web.cache import Drawn, Kept, Shared
 
 __all__ = ["browser"]
@@ -166,6 +168,18 @@ def test_bursts_are_previewed_and_made_a_frame(web: Web) -> None:
 
 
 @pytest.mark.slow
+def test_the_land_is_where_it_is_on_both_sides_of_the_180th_meridian() -> None:
+    world = json.loads((STATIC / "vendor" / "world.json").read_text())
+    land = [shapely.Polygon(rings[0], rings[1:]) for rings in world["features"][0]["geometry"]["coordinates"]]
+    parts = shapely.STRtree([shapely.make_valid(one) for one in land])
+    dry = [(-0.1, 51.5), (-175, 66.5), (179, 66), (178, -17.8), (0, -89), (-100, 60), (-40, 72)]
+    wet = [(-40, 55), (-150, 0), (-178, 58), (0, 85), (100, 82), (-20, 66.8), (170, 0)]
+    for places, is_dry in ((dry, True), (wet, False)):
+        for place in places:
+            assert bool(len(parts.query(shapely.Point(place), predicate="intersects"))) is is_dry, place
+    assert 21_000 < sum(one.area for one in land) < 22_000, "square degrees, Antarctica to the pole"
+
+
 def _drag(page: Page, corners: list[tuple[float, float]]) -> None:
     """Along the corners and back to the first, with the button down."""
     page.mouse.move(*corners[0])

@@ -11,9 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from satdaemon.db.frame_overview import FrameOverview, overviews
 from satdaemon.db.models import FailedJob, Frame, PendingJob, RunningJob
-from satdaemon.db.stage_progress import StageProgress, stage_progress
 from satdaemon.db.store import Store
-from satdaemon.status import Stage
 
 MOST = 500
 
@@ -44,11 +42,10 @@ class FrameLine:
     """One frame of a page."""
 
     frame: FrameOverview
-    """Without its counts: see `stages`."""
+    """Without `counts`."""
     running: int
     pending: int
     failed: int
-    stages: dict[Stage, StageProgress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +95,10 @@ def frame_page(
         ids = list(session.scalars(wanted.order_by(*order).limit(min(limit, MOST)).offset(offset)))
         running, pending, failed = (_counts(session, model, ids) for model in (RunningJob, PendingJob, FailedJob))
     frames = {frame.id: frame for frame in overviews(db, ids, counts=False)} if ids else {}
-    stages = stage_progress(db, ids)
     return FramePage(
         int(total),
         tuple(
-            FrameLine(frames[i], running.get(i, 0), pending.get(i, 0), failed.get(i, 0), stages.get(i, {}))
+            FrameLine(frames[i], running.get(i, 0), pending.get(i, 0), failed.get(i, 0))
             for i in ids
             if i in frames
         ),

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from satdaemon.db.models import LEDGER, Frame, Ifg, Master, RsarIfg, frames2bursts, stage_id
+from satdaemon.db.models import LEDGER, Frame, frames2bursts, stage_id
+from satdaemon.db.stage_progress import MADE, StageProgress, add, groups
 from satdaemon.db.store import Store
 from satdaemon.errors import RequestError
 from satdaemon.status import LedgerState, ProcStatus, RowKind, Stage
 
-OUT = (int(ProcStatus.FAILED), int(ProcStatus.EXCLUDED))
-MADE = (int(ProcStatus.DONE), int(ProcStatus.DONE_WITH_WARNINGS), int(ProcStatus.STALE))
+OUT = (ProcStatus.FAILED, ProcStatus.EXCLUDED)
 SETTINGS = (
     "previous", "annual_pairs", "annual_tolerance_days", "max_days", "min_coverage", "initial_stack", "reference_after_days",
     "accept_failed_share",
@@ -55,6 +55,8 @@ class FrameOverview:
     last_done: date | None = None
     """The newest date that is coregistered: satsar done."""
     pairs: int = 0
+    stages: dict[Stage, StageProgress] = field(default_factory=dict)
+    """In the order of the chain."""
     counts: dict[Stage, dict[LedgerState, int]] = field(default_factory=dict)
     """Rows a stage and state, as the view `ledger` has them."""
 
@@ -106,30 +108,30 @@ def _overview(row: Frame) -> FrameOverview:
 
 def _add_rows(session: Session, found: Mapping[str, FrameOverview], only: Sequence[str] | None) -> None:
     """One grouped query a table, whatever the number of frames."""
-
-    def grouped(column: Any, *values: Any) -> Any:
-        statement = select(column, *values).group_by(column)
-        rows = session.execute(statement if only is None else statement.where(column.in_(only)))
-        return ((found[row[0]], row[1:]) for row in rows if row[0] in found)
-
+    column = frames2bursts.c.frame_id
+    statement = select(column, func.count()).group_by(column)
+    for frame_id, count in session.execute(statement if only is None else statement.where(column.in_(only))):
+        if frame_id in found:
+            found[frame_id].bursts = count
     satsar = stage_id(RowKind.IFG, Stage.SATSAR)
-    for one, (count,) in grouped(frames2bursts.c.frame_id, func.count()):
-        one.bursts = count
-    done = and_(Ifg.proc_stage == satsar, Ifg.proc_status.in_(MADE))
-    dates = (func.count(), func.count().filter(Ifg.proc_status.in_(OUT)), func.min(Ifg.date), func.max(Ifg.date))
-    for one, values in grouped(Ifg.frame_id, *dates, func.max(Ifg.date).filter(done)):
-        one.dates, one.dates_out, one.first_date, one.last_date, one.last_done = values
-    for one, (count,) in grouped(RsarIfg.frame_id, func.count()):
-        one.pairs = count
-    master = select(Master.frame_id, Master.date, Master.proc_stage, Master.proc_status)
-    for frame_id, day, stage, status in session.execute(master if only is None else master.where(Master.frame_id.in_(only))):
-        if frame_id not in found:
+    for group in groups(session, only):
+        if group.frame_id not in found:
             continue
-        one = found[frame_id]
-        one.master, one.dates, one.dates_out = day, one.dates + 1, one.dates_out + (status in OUT)
-        one.first_date, one.last_date = min(one.first_date or day, day), max(one.last_date or day, day)
-        if stage > satsar or (stage == satsar and status in MADE):
-            one.last_done = max(one.last_done or day, day)
+        one = found[group.frame_id]
+        add(one.stages, group)
+        if group.kind is RowKind.RSAR_IFG:
+            one.pairs += group.rows
+            continue
+        if group.kind is RowKind.MASTER:
+            one.master = group.first
+        one.dates += group.rows
+        one.dates_out += group.rows if group.status in OUT else 0
+        one.first_date = min(one.first_date or group.first, group.first)
+        one.last_date = max(one.last_date or group.last, group.last)
+        if group.at > satsar or (group.at == satsar and group.status in MADE):
+            one.last_done = max(one.last_done or group.last, group.last)
+    for one in found.values():
+        one.stages = {stage: one.stages[stage] for stage in Stage if stage in one.stages}
 
 
 def _counts(session: Session, frame_ids: Sequence[str] | None) -> dict[str, dict[Stage, dict[LedgerState, int]]]:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Select, case, func, select
 
-from satdaemon.db.frame_overview import MADE
 from satdaemon.db.models import DateLatency, FailedJob, Frame, Ifg, RsarIfg, stage_id
+from satdaemon.db.stage_progress import MADE
 from satdaemon.db.store import Store
 from satdaemon.status import RowKind, Stage
+
+_MADE = [int(status) for status in MADE]
 
 
 @dataclass(slots=True)
@@ -40,8 +42,8 @@ def frame_progress(db: Store) -> dict[str, Progress]:
     """Of all frames that have dates."""
     found: dict[str, Progress] = {}
     last, today = stage_id(RowKind.IFG, Stage.SATSAR), datetime.now(UTC).date()
-    done = (Ifg.proc_stage == last) & Ifg.proc_status.in_(MADE)
-    pair_done = (RsarIfg.proc_stage == stage_id(RowKind.RSAR_IFG, Stage.UNWRAP)) & RsarIfg.proc_status.in_(MADE)
+    done = (Ifg.proc_stage == last) & Ifg.proc_status.in_(_MADE)
+    pair_done = (RsarIfg.proc_stage == stage_id(RowKind.RSAR_IFG, Stage.UNWRAP)) & RsarIfg.proc_status.in_(_MADE)
     with db.read_scope() as session:
         columns = (Ifg.frame_id, func.count(), func.sum(case((done, 1), else_=0)), func.max(case((done, Ifg.date))))
         for frame_id, dates, dates_done, newest in session.execute(select(*columns).group_by(Ifg.frame_id)):

@@ -48,6 +48,7 @@ def open_engine(url: str) -> Engine:
         max_overflow=20,
         connect_args={"connect_timeout": 15},
     )
+    event.listen(engine, "connect", _prepare_postgresql)
     tell_failures(engine)
     return engine
 
@@ -63,6 +64,14 @@ def sqlite_path(engine: Engine) -> Path:
     """The file of a SQLite database."""
     assert engine.url.database is not None
     return Path(engine.url.database)
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    """To compile our statements takes PostgreSQL longer than it saves: they read tens of thousands of rows at most."""
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET jit = off")
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

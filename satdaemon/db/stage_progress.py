@@ -5,19 +5,19 @@ Agrees with the view `ledger`, which tells besides what waiting rows wait for.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from satdaemon.db.models import Ifg, Master, RsarIfg
-from satdaemon.db.store import Store
 from satdaemon.status import STAGES_OF, ProcStatus, RowKind, Stage
 
 _MODELS: dict[RowKind, Any] = {RowKind.MASTER: Master, RowKind.IFG: Ifg, RowKind.RSAR_IFG: RsarIfg}
-_MADE = (ProcStatus.DONE, ProcStatus.DONE_WITH_WARNINGS, ProcStatus.STALE)
+MADE = (ProcStatus.DONE, ProcStatus.DONE_WITH_WARNINGS, ProcStatus.STALE)
 
 
 @dataclass(slots=True)
@@ -37,29 +37,47 @@ class StageProgress:
         return self.rows - self.done - self.stale - self.running - self.failed - self.excluded
 
 
-def stage_progress(db: Store, frame_ids: Sequence[str]) -> dict[str, dict[Stage, StageProgress]]:
-    """Of each frame that has rows, the stages in the order of the chain."""
-    found: dict[str, dict[Stage, StageProgress]] = defaultdict(lambda: {stage: StageProgress() for stage in Stage})
-    with db.read_scope() as session:
-        for kind, model in _MODELS.items():
-            keys = (model.frame_id, model.proc_stage, model.proc_status, model.stale_from)
-            wanted = select(*keys, func.count()).where(model.frame_id.in_(frame_ids)).group_by(*keys)
-            for frame_id, at, status, stale_from, count in session.execute(wanted):
-                _add(found[frame_id], kind, at, ProcStatus(status), stale_from or at, count)
-    return {name: {stage: one for stage, one in stages.items() if one.rows} for name, stages in found.items()}
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of a frame that stand alike."""
+
+    frame_id: str
+    kind: RowKind
+    at: int
+    """Number of the stage where they stand."""
+    status: ProcStatus
+    stale_from: int
+    rows: int
+    first: date
+    """Their first date; of pairs the earlier one's."""
+    last: date
 
 
-def _add(stages: dict[Stage, StageProgress], kind: RowKind, at: int, status: ProcStatus, stale_from: int, count: int) -> None:
-    for here, stage in enumerate(STAGES_OF[kind], 1):
-        one = stages[stage]
-        one.rows += count
-        if status is ProcStatus.STALE and stale_from <= here <= at:
-            one.stale += count
-        elif at > here or (at == here and status in _MADE):
-            one.done += count
+def groups(session: Session, frame_ids: Sequence[str] | None) -> Iterator[Group]:
+    """All rows of these frames, or of all: one query a kind."""
+    for kind, model in _MODELS.items():
+        day = model.date1 if kind is RowKind.RSAR_IFG else model.date
+        keys = (model.frame_id, model.proc_stage, model.proc_status, model.stale_from)
+        wanted = select(*keys, func.count(), func.min(day), func.max(day)).group_by(*keys)
+        if frame_ids is not None:
+            wanted = wanted.where(model.frame_id.in_(frame_ids))
+        for frame_id, at, status, stale_from, count, first, last in session.execute(wanted):
+            yield Group(frame_id, kind, at, ProcStatus(status), stale_from or at, count, first, last)
+
+
+def add(stages: dict[Stage, StageProgress], group: Group) -> None:
+    """Count a group of rows at each stage of their kind."""
+    at, status = group.at, group.status
+    for here, stage in enumerate(STAGES_OF[group.kind], 1):
+        one = stages.setdefault(stage, StageProgress())
+        one.rows += group.rows
+        if status is ProcStatus.STALE and group.stale_from <= here <= at:
+            one.stale += group.rows
+        elif at > here or (at == here and status in MADE):
+            one.done += group.rows
         elif status is ProcStatus.EXCLUDED:
-            one.excluded += count
+            one.excluded += group.rows
         elif at == here and status is ProcStatus.RUNNING:
-            one.running += count
+            one.running += group.rows
         elif at == here and status is ProcStatus.FAILED:
-            one.failed += count
+            one.failed += group.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -73,11 +74,21 @@ _STATUS = {
 
 def summary(db: Store, frame_id: str | None = None) -> list[StageCounts]:
     """Counts by stage, in the order of the chain; of one frame, or of all."""
+    counted = ledger.counts(db, frame_id)
+    return _by_stage((one.stage, one.kind, one.state, one.with_warnings, one.rows) for one in counted)
+
+
+def counts_of(entries: Iterable[Entry]) -> list[StageCounts]:
+    """The same of entries that were read already: all of a frame."""
+    return _by_stage((entry.stage, entry.kind, entry.state, entry.with_warnings, 1) for entry in entries)
+
+
+def _by_stage(counted: Iterable[tuple[Stage, RowKind, LedgerState, bool, int]]) -> list[StageCounts]:
     found = {(stage, kind): StageCounts(stage, kind) for stage in Stage for kind in RowKind if stage in STAGES_OF[kind]}
-    for count in ledger.counts(db, frame_id):
-        counts = found[count.stage, count.kind]
-        name = "warnings" if count.with_warnings else count.state.value
-        setattr(counts, name, getattr(counts, name) + count.rows)
+    for stage, kind, state, with_warnings, rows in counted:
+        counts = found[stage, kind]
+        name = "warnings" if with_warnings else state.value
+        setattr(counts, name, getattr(counts, name) + rows)
     return list(found.values())
 
 
@@ -98,4 +109,4 @@ def _row(entry: Entry) -> ReportRow:
     )
 
 
-__all__ = ["ReportRow", "StageCounts", "blocked", "daemon", "frame_report", "summary"]
+__all__ = ["ReportRow", "StageCounts", "blocked", "counts_of", "daemon", "frame_report", "summary"]

@@ -64,7 +64,7 @@ def time_text(value: datetime | None) -> str:
 
 def day_text(value: date | None) -> str:
     """A date."""
-    return "" if value is None else f"{value:%Y-%m-%d}"
+    return "" if value is None else value.isoformat()[:10]
 
 
 def ago_text(value: datetime | None, now: datetime) -> str:

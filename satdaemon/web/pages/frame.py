@@ -18,9 +18,8 @@ from satdaemon.db.frame_switches import frame_switches
 from satdaemon.db.ledger import entries
 from satdaemon.db.points import version_of
 from satdaemon.db.quicklook_view import frame_products
-from satdaemon.db.summary import HELD_UP, summary
+from satdaemon.db.summary import HELD_UP, counts_of
 from satdaemon.domain import Frame
-from satdaemon.status import RowKind
 from satdaemon.web.pages.plots import burst_map, network_plot, stage_grid
 from satdaemon.web.quicklooks import shown
 from satdaemon.web.render import page
@@ -54,7 +53,7 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
         "here": "frames",
         "has_points": version_of(state.database, frame_id) is not None,
         "frame": one,
-        "counts": summary(state.database, frame_id),
+        "counts": counts_of(every),
         "held": held[:LISTED],
         "held_more": max(len(held) - LISTED, 0),
         "grid": stage_grid(every),
@@ -63,10 +62,7 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
         "pictures": [one for product in frame_products(state.database, frame_id) for one in shown(product)],
         "costs": stage_costs(state.database, frame_id),
         "left": time_left(state.database, frame_id, standing),
-        "dates": dates_of(state.database, frame_id, standing),
         "frame_id": frame_id,
-        "latency": None,  # comes with `dates`: it takes as long as all the rest
-        "pairs": [entry for entry in standing if entry.kind is RowKind.RSAR_IFG],
         "changes": changes(state.database, most=50, frame_id=frame_id),
     }
     return page(request, "frame.html", values)
