@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from browser import Watched
+from engine_parts import until
 from playwright.sync_api import Browser, expect
 from web_parts import PASSWORD, served
 
@@ -17,8 +18,8 @@ from satdaemon.web.access.passwords import hashed
 PERSON = "demo.operator"
 
 
-def look_at_every_page(browser: Browser, settings: Settings, frame_id: str, width: int = 1400) -> None:
-    """Each page says what the frame is, without a barrier, an error or a sideways scroll; pictures are kept as `demo-PAGE`."""
+def look_at_every_page(browser: Browser, settings: Settings, frame_id: str, kept: str = "demo", width: int = 1400) -> None:
+    """Each page says what the frame is, without a barrier, an error or a sideways scroll; pictures are kept as `KEPT-PAGE`."""
     database = Database(settings)
     if users.find(database, PERSON) is None:
         users.create(database, PERSON, Role.OPERATOR, password=hashed(PASSWORD), who="the test")
@@ -40,11 +41,11 @@ def look_at_every_page(browser: Browser, settings: Settings, frame_id: str, widt
         for name, address in addresses.items():
             _open(watched, address)
             expect(watched.page.locator("main")).to_contain_text(words[name])
-            watched.picture(f"demo-{name}")
+            watched.picture(f"{kept}-{name}")
             if found := [*watched.barriers(), *(["too wide"] if watched.is_too_wide() else []), *_broken(watched)]:
                 barriers[name] = found
-        _on_the_map(watched, frame_id)
-        _among_the_points(watched, frame_id)
+        _on_the_map(watched, kept)
+        _among_the_points(watched, frame_id, kept)
         watched.close()
         assert (barriers, watched.problems) == ({}, [])
     database.close()
@@ -53,7 +54,8 @@ def look_at_every_page(browser: Browser, settings: Settings, frame_id: str, widt
 def _open(watched: Watched, address: str) -> None:
     answer = watched.page.goto(address)
     assert answer is not None and answer.status == 200, address
-    watched.page.wait_for_load_state("networkidle") if address.startswith("/frames") else None
+    if address.startswith("/frames"):  # the others renew themselves without end
+        watched.page.wait_for_load_state("networkidle")
 
 
 def _broken(watched: Watched) -> list[str]:
@@ -62,14 +64,16 @@ def _broken(watched: Watched) -> list[str]:
     return [f"no picture: {source}" for source in watched.page.evaluate(script)]
 
 
-def _on_the_map(watched: Watched, frame_id: str) -> None:
+def _on_the_map(watched: Watched, kept: str) -> None:
     watched.page.goto("/map")
     watched.page.wait_for_load_state("networkidle")
     expect(watched.page.locator("#map canvas")).to_be_visible()
-    watched.picture("demo-map")
+    shown = "satdaemonMap.queryRenderedFeatures({layers: ['frame-points']}).length === 1"
+    until(lambda: watched.page.evaluate(shown), 60.0, "the frame on the map")
+    watched.picture(f"{kept}-map")
 
 
-def _among_the_points(watched: Watched, frame_id: str) -> None:
+def _among_the_points(watched: Watched, frame_id: str, kept: str) -> None:
     """The middle of the map is the middle of the frame: a click finds the point nearest to it."""
     page = watched.page
     page.goto(f"/frames/{frame_id}/points")
@@ -81,4 +85,4 @@ def _among_the_points(watched: Watched, frame_id: str) -> None:
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("#series svg")).to_be_visible()
     expect(page.locator("#series")).to_contain_text(re.compile(r"mm"))
-    watched.picture("demo-points")
+    watched.picture(f"{kept}-points")

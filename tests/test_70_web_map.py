@@ -213,6 +213,8 @@ def test_a_frame_is_made_by_clicks_on_the_map(browser: Browser, web: Web) -> Non
     expect(page.locator("#preview")).to_contain_text("of track 132, ascending", timeout=30_000)
     page.get_by_role("button", name="Pick none").click()
     expect(page.locator("#picked-words")).to_have_text("No burst is picked.")
+    page.evaluate("satdaemonMap.jumpTo({center: [-1.53, 52.1], zoom: 7.5})")  # all of each is in sight
+    until(lambda: page.evaluate("satdaemonMap.loaded() && satdaemonMap.areTilesLoaded()"), 60.0, "the map from farther off")
     page.get_by_label("pick bursts by a lasso").check()
     left, top, right, bottom = box["x"] + 5, box["y"] + 5, box["x"] + box["width"] - 60, box["y"] + box["height"] - 5
     _drag(page, [(left, top), (right, top), (left, bottom)])

@@ -10,7 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+from browser import browser
+from demo_pages import look_at_every_page
 from demos import KilledDemo, ended_well, start
+from playwright.sync_api import Browser
 from postgres import Cluster
 
 from satdaemon.cli.demo.report import LIMITS, kept
@@ -22,6 +25,7 @@ from satdaemon.processors.quicklooks import PICTURES
 from satdaemon.simulator import Truth
 from satdaemon.status import ProcStatus, RowKind, Stage
 
+__all__ = ["browser"]
 FRAME = "132A_DEMO_SIM"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -60,9 +64,15 @@ def _check_pictures(database: Database) -> None:
         assert all(Path(product.path, one["file"]).is_file() for one in product.quicklooks)
 
 
+def test_every_page_shows_what_the_demo_made(killed_demo: KilledDemo, browser: Browser) -> None:
+    look_at_every_page(browser, load(killed_demo.out / "satdaemon.cfg"), FRAME)
+
+
 @pytest.mark.postgis
 @pytest.mark.faults
-def test_the_demo_on_postgis_over_http_goes_on_after_it_was_killed(tmp_path: Path, postgres_cluster: Cluster) -> None:
+def test_the_demo_on_postgis_over_http_goes_on_after_it_was_killed(
+    tmp_path: Path, postgres_cluster: Cluster, browser: Browser
+) -> None:
     """From a stand-in for NASA's archive, which misbehaves; nothing that is left, Prefect's database included, holds a secret."""
     out = tmp_path / "demo"
     with postgres_cluster.database(template=None) as url:  # the template knows machines that are not there
@@ -83,6 +93,7 @@ def test_the_demo_on_postgis_over_http_goes_on_after_it_was_killed(tmp_path: Pat
         assert {(f.state, str(f.url).startswith("http://127.0.0.1:")) for f in database.query(File)} == {("on_disk", True)}
         _check_summary(out)
         database.close()
+        look_at_every_page(browser, load(out / "satdaemon.cfg"), FRAME, "demo-postgis")
     left = [path for path in out.rglob("*") if path.is_file() and path.suffix not in (".zip", ".npy", ".png", ".tif")]
     secrets = (b"demo-password", b"eyJ0eXAiOiJKV1Qi", b"ZGVtbzpkZW1vLXBhc3N3b3Jk")  # as a word, as a token, in a header
     assert len(left) > 50 and [path for path in left if any(word in path.read_bytes() for word in secrets)] == []
