@@ -52,7 +52,7 @@ def test_programs_read_what_pages_show(web: Web) -> None:
     assert client.get(f"/api/frames/{FRAME}/pairs/{DAYS[0]}/{DAYS[1]}").json()["entries"]
     assert client.get("/api/throughput").json()[0]["stage"] == "download"
     assert {m["name"] for m in client.get("/api/machines").json()} == {m.name for m in web.database.query(Machine)}
-    of_frame = [f"frames/{FRAME}/{what}" for what in ("costs", "rate", "history", "latency", "summary")]
+    of_frame = [f"frames/{FRAME}/{what}" for what in ("costs", "rate", "history", "latency", "products", "summary")]
     for path in ("jobs", "failures", "history", "actions", *of_frame):
         assert client.get(f"/api/{path}").status_code == 200, path
     missing = client.get("/api/frames/132A_NONE/dates")

@@ -17,6 +17,7 @@ from satdaemon.db import FailedJob, Frame, Ifg, JobEvent, Machine, PendingJob, d
 from satdaemon.db.access import audit
 from satdaemon.db.failure_groups import failure_groups
 from satdaemon.db.frame_list import Show, Sort, frame_page
+from satdaemon.db.product_totals import product_totals
 from satdaemon.db.throughput import throughput
 from satdaemon.status import ProcStatus, Role, Stage
 from satdaemon.web.log_tail import MOST, tail
@@ -73,6 +74,10 @@ def test_a_frame_shows_what_it_is_owed_made_of_and_has_cost(web: Web) -> None:
     headings = ("What is owed", "Held up, failed or left out", "Dates and stages", "What it has cost", "History")
     assert [words for words in headings if words not in text] == []
     assert page.text.count('<rect class="s-done"') >= 6, "downloads are done"
+    (made,) = product_totals(web.database, FRAME)
+    assert (made.stage, made.products, made.on_disk) == (Stage.DOWNLOAD, 6, 6) and made.bytes > 0
+    assert "newest download 6 " in text and f"/stac/collections/{FRAME}" in page.text
+    assert client.get(f"/stac/collections/{FRAME}").status_code == 200
     # How long each date took comes later, by itself: it is much to read.
     assert f'hx-get="/frames/{FRAME}/dates" hx-trigger="load"' in page.text
     told = latency.of_frame(web.database, FRAME)

@@ -17,6 +17,7 @@ from satdaemon.db.frame_network import Network, network_of
 from satdaemon.db.frame_overview import FrameOverview, overviews
 from satdaemon.db.frame_rate import TimeLeft, time_left
 from satdaemon.db.ledger import Entry, entries
+from satdaemon.db.product_totals import ProductTotal, product_totals
 from satdaemon.db.row_view import Metric, RowView
 from satdaemon.db.summary import StageCounts, summary
 from satdaemon.planning.latency import Latency
@@ -106,6 +107,12 @@ def one(request: Request, frame_id: KnownFrame) -> FrameOverview:
 def counts(request: Request, frame_id: KnownFrame) -> list[StageCounts]:
     """Rows by stage and state."""
     return summary(state_of(request).database, frame_id)
+
+
+@router.get("/{frame_id}/products")
+def products(request: Request, frame_id: KnownFrame) -> list[ProductTotal]:
+    """What its products take, a stage each."""
+    return product_totals(state_of(request).database, frame_id)
 
 
 @router.get("/{frame_id}/rows")

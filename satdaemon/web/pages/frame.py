@@ -17,6 +17,7 @@ from satdaemon.db.frame_rate import time_left
 from satdaemon.db.frame_switches import frame_switches
 from satdaemon.db.ledger import entries
 from satdaemon.db.points import version_of
+from satdaemon.db.product_totals import product_totals
 from satdaemon.db.quicklook_view import frame_products
 from satdaemon.db.summary import HELD_UP, counts_of
 from satdaemon.domain import Frame
@@ -61,6 +62,7 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
         "bursts": burst_map(_value(state, frame_id)),
         "pictures": [one for product in frame_products(state.database, frame_id) for one in shown(product)],
         "costs": stage_costs(state.database, frame_id),
+        "products": product_totals(state.database, frame_id),
         "left": time_left(state.database, frame_id, standing),
         "frame_id": frame_id,
         "changes": changes(state.database, most=50, frame_id=frame_id),
