@@ -148,7 +148,7 @@ def _work(place: Place, scenes: list[Scene], log: Path, results: Any) -> None:
         for scene in scenes:
             for attempt in range(4):
                 try:
-                    (found,), _ = fetch_all(place.job(scene), Quiet())
+                    (found,) = fetch_all(place.job(scene), Quiet()).scenes
                     results.put((scene.id, str(found.path), found.size, found.checksum, found.url))
                     break
                 except SatDaemonError as error:
