@@ -30,7 +30,7 @@ def space(
 
     Only cut-outs (slc) whose satsar stands, and coherence of pairs whose unwrap stands. Each is made again by itself where a
     later change asks for it. Orbits, satsar, siblings, unwraps, series and points are never touched; zips that were fetched go
-    by [DOWNLOAD] keep at the daily maintenance, and are listed here; so do downloads of single bursts.
+    by [DOWNLOAD] keep, and are listed here; so do downloads of single bursts.
     """
     from satdaemon.db import partial_removal, retention
 
@@ -45,7 +45,8 @@ def space(
     size_gb = sum(one.bytes for one in found) / 1e9
     done = f"removed: {len(found)} products, {size_gb:.3g} GB" if remove is not None else ""
     if keep != "always":
-        went = f"{len(going)} ({_gb(going):.3g} GB) go at the next maintenance"
+        when = "with the next plan" if keep == "space" else "at the next maintenance"
+        went = f"{len(going)} ({_gb(going):.3g} GB) go {when}"
         typer.echo(f"fetched zips that nothing needs: {len(zips)}, {_gb(zips):.3g} GB; by [DOWNLOAD] keep = {keep}, {went}")
         if some := partial_removal.due(control.database):
             typer.echo(f"downloads of single bursts: {len(some)} ({_gb(some):.3g} GB) go at the next maintenance")

@@ -17,7 +17,7 @@ from satdaemon.status import RowKind, Stage
 
 KINDS = (RowKind.MASTER, RowKind.IFG)
 """Rows that have a download."""
-BEGIN_WITH_DOWNLOAD = (
+_BEGIN_WITH_DOWNLOAD = (
     ("proc_stage = 1", "x.proc_status = 0 AND x.proc_stage = 2"),
     ("stale_from = 1", "x.proc_status = 6 AND coalesce(x.stale_from, x.proc_stage) = 2"),
     ("proc_status = 6, stale_from = 1", "x.proc_status IN (2, 3) AND x.proc_stage = 1"),
@@ -46,12 +46,12 @@ def holds(postgresql: bool, row: str, file_id: str) -> str:
     return f"EXISTS (SELECT 1 FROM products d WHERE {found})"
 
 
-def is_other(postgresql: bool, product: str) -> str:
-    """SQL: a download holds only bursts, and not those that its frame has now, or of another polarisation (`:polarisation`)."""
+def is_other(postgresql: bool, product: str, wanted: str = ":polarisation") -> str:
+    """SQL: a download holds only bursts, and not those that its frame has now, or of another polarisation than `wanted`."""
     bursts, polarisation = (holding(postgresql, product, part) for part in ("bursts", "polarisation"))
     return (
         f"{product}.stage = '{Stage.DOWNLOAD}' AND {holding(postgresql, product)} IS NOT NULL"
-        f" AND ({polarisation} <> :polarisation OR EXISTS (SELECT 1 FROM frames2bursts b WHERE b.frame_id = {product}.frame_id"
+        f" AND ({polarisation} <> {wanted} OR EXISTS (SELECT 1 FROM frames2bursts b WHERE b.frame_id = {product}.frame_id"
         f" AND NOT {_names(postgresql, bursts, 'b.burst_id')}))"
     )
 
@@ -66,13 +66,19 @@ def bring_back(session: Session, frame_ids: Sequence[str], polarisation: str) ->
 
     Part of every plan of theirs.
     """
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    lacking = f"EXISTS (SELECT 1 FROM products p WHERE {of_row('p', 'x')} AND {is_other(postgresql, 'p')})"
+    return begin_with_download(session, frame_ids, lacking, polarisation=polarisation)
+
+
+def begin_with_download(session: Session, frame_ids: Sequence[str], where: str, **values: str) -> int:
+    """Rows `x` of these frames whose slc is next, and of which the SQL `where` holds, begin with their download; how many."""
     moved, postgresql = 0, session.get_bind().dialect.name == "postgresql"
-    values = {"frames": array(postgresql, frame_ids), "polarisation": polarisation}
+    given = {**values, "frames": array(postgresql, frame_ids)}
     for kind in KINDS:
-        lacking = f"EXISTS (SELECT 1 FROM products p WHERE {of_row('p', 'x')} AND {is_other(postgresql, 'p')})"
-        for change, where in BEGIN_WITH_DOWNLOAD:
-            ours = f"{among(postgresql, 'x.frame_id', 'frames')} AND {lacking}"
-            chosen = f"SELECT x.id FROM {kind.value} x WHERE {where} AND {ours}"
-            result = session.execute(text(f"UPDATE {kind.value} SET {change} WHERE id IN ({chosen})"), values)
+        for change, are_next in _BEGIN_WITH_DOWNLOAD:
+            ours = f"{among(postgresql, 'x.frame_id', 'frames')} AND {where}"
+            chosen = f"SELECT x.id FROM {kind.value} x WHERE {are_next} AND {ours}"
+            result = session.execute(text(f"UPDATE {kind.value} SET {change} WHERE id IN ({chosen})"), given)
             moved += int(result.rowcount)  # type: ignore[attr-defined]
     return moved

@@ -67,7 +67,7 @@ class Frames:
         removed = f"EXISTS (SELECT 1 FROM products p WHERE p.removed_utc IS NOT NULL AND {mine})"
         if self.db.settings.download.is_far:
             removed += f" OR {retention.any_removed(among(postgresql, 'l.frame_id', 'frames'))}"
-            other = partial.is_other(postgresql, "p").replace(":polarisation", f"'{self._polarisation}'")
+            other = partial.is_other(postgresql, "p", f"'{self._polarisation}'")
             removed += f" OR EXISTS (SELECT 1 FROM products p WHERE {mine} AND {other})"
         asked = {
             "lost": lost_sql(postgresql),

@@ -24,7 +24,7 @@ from satdaemon.db.arrays import among, array
 from satdaemon.db.events import record
 from satdaemon.db.models import File, PendingJob
 from satdaemon.db.models.catalogue import ON_DISK, REMOTE
-from satdaemon.db.partial import BEGIN_WITH_DOWNLOAD, KINDS, holds
+from satdaemon.db.partial import KINDS, begin_with_download, holds
 from satdaemon.db.store import Store
 from satdaemon.status import STAGES_OF, RowKind, Stage
 
@@ -71,7 +71,7 @@ def due(db: Store) -> list[Zip]:
 
 def make_room(db: Store, *, who: str) -> list[Zip]:
     """What `keep = space` lets go now that the disk is low; nothing with the other policies, which wait for the maintenance."""
-    return apply(db, who=who) if db.settings.download.keep == "space" else []
+    return apply(db, who=who) if db.settings.download.keep == "space" and lacking_bytes(db) > 0 else []
 
 
 def lacking_bytes(db: Store) -> float:
@@ -104,15 +104,8 @@ def put_back(db: Store) -> int:
 
 def bring_back(session: Session, frame_ids: Sequence[str]) -> int:
     """Rows whose slc is next, and whose zips were removed, begin with their download; how many. Part of every plan of theirs."""
-    moved, postgresql = 0, session.get_bind().dialect.name == "postgresql"
-    gone = _GONE % holds(postgresql, "x", "z.id")
-    for kind in KINDS:
-        for values, where in BEGIN_WITH_DOWNLOAD:
-            chosen = f"SELECT x.id FROM {kind.value} x WHERE {where} AND {among(postgresql, 'x.frame_id', 'frames')} AND {gone}"
-            sql = f"UPDATE {kind.value} SET {values} WHERE id IN ({chosen})"
-            result = session.execute(text(sql), {"frames": array(postgresql, frame_ids)})
-            moved += int(result.rowcount)  # type: ignore[attr-defined]
-    return moved
+    gone = _GONE % holds(session.get_bind().dialect.name == "postgresql", "x", "z.id")
+    return begin_with_download(session, frame_ids, gone)
 
 
 def any_removed(frames: str) -> str:

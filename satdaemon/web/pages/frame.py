@@ -64,7 +64,6 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
         "costs": stage_costs(state.database, frame_id),
         "products": product_totals(state.database, frame_id),
         "left": time_left(state.database, frame_id, standing),
-        "frame_id": frame_id,
         "changes": changes(state.database, most=50, frame_id=frame_id),
     }
     return page(request, "frame.html", values)
@@ -74,9 +73,7 @@ def frame(request: Request, frame_id: KnownFrame) -> Response:
 def dates(request: Request, frame_id: KnownFrame) -> Response:
     """The dates, with how long each took from sensing to points."""
     database = state_of(request).database
-    standing = entries(database, frame_id, current_only=True)
-    told = latency.of_frame(database, frame_id)
-    values = {"frame_id": frame_id, "dates": dates_of(database, frame_id, standing), "latency": told}
+    values = {"frame_id": frame_id, "dates": dates_of(database, frame_id), "latency": latency.of_frame(database, frame_id)}
     return page(request, "parts/dates.html", values)
 
 
